@@ -1,0 +1,73 @@
+/**
+ * Errors and their codes. Each says what happened, where, why, and the next command.
+ * @module
+ */
+
+/** Codes of every error, each with its meaning; the README lists the same. */
+export const errorCodes = {
+  CONFIG_NOT_FOUND: 'no config file in this folder or above it',
+  CONFIG_FAILED: 'the config file could not be loaded',
+  CONFIG_INVALID: 'the config is not what `defineConfig` takes',
+  DATABASE_UNREACHABLE: 'PostgreSQL does not answer',
+  DATABASE_REFUSED: 'PostgreSQL refused the login',
+  DATABASE_VERSION: 'PostgreSQL is older than 13',
+  SEARCH_UNREACHABLE: 'Elasticsearch does not answer',
+  SEARCH_REFUSED: 'Elasticsearch refused the login',
+  SEARCH_VERSION: 'the server is not Elasticsearch 8',
+  SEARCH_FAILED: 'Elasticsearch answered with an error',
+  SCHEMA_MISSING: 'the own tables do not exist yet',
+  SCHEMA_NEWER: 'the own tables were made by a newer release',
+  RUN_LOCK_LOST: 'the connection that holds the run lock was lost',
+  DEFINITION_INVALID: 'an index definition is wrong',
+  DEFINITION_DUPLICATE: 'two definitions have the same name',
+  DEFINITION_UNKNOWN: 'no definition or index has this name',
+  MAPPING_REFUSED: 'Elasticsearch refused the mappings or settings',
+  SOURCE_INVALID: 'the source of a definition cannot be read',
+  DOCUMENT_REFUSED: 'Elasticsearch refused a document',
+  VERSION_UNKNOWN: 'no such index version',
+  VERSION_NOT_READY: 'the version is not complete',
+  VERSION_BEHIND: 'the version has unprocessed changes',
+  VERIFY_FAILED: 'rows and documents are not the same',
+  MIGRATION_FAILED: 'a migration threw',
+  MIGRATION_INVALID: 'a migration file cannot be used',
+  MIGRATION_UNKNOWN: 'no migration has this name',
+  COMMAND_INVALID: 'the command line is wrong',
+  STOPPED: 'stopped by a signal; the next run goes on from the checkpoint',
+  NO_ANSWER: 'a request got no answer',
+} as const
+
+/** One of the codes. */
+export type ErrorCode = keyof typeof errorCodes
+
+/** What an error is made of. */
+export interface ErrorParts {
+  /** What to do now: a command or an edit. */
+  next?: string
+  cause?: unknown
+}
+
+/** An error with a code, whose message ends in the next step. */
+export class ElasticUmzugError extends Error {
+  override readonly name: string = 'ElasticUmzugError'
+  readonly code: ErrorCode
+  readonly next: string | undefined
+
+  /** Takes the code, what happened, and the next step. */
+  constructor(code: ErrorCode, message: string, parts: ErrorParts = {}) {
+    super(parts.next ? `${message}\n  next: ${parts.next}` : message, { cause: parts.cause })
+    this.code = code
+    this.next = parts.next
+  }
+}
+
+/** No answer to a request: it may still take effect, unless `sent` is false. */
+export class NoAnswerError extends ElasticUmzugError {
+  /** False only if the request surely never left this process. */
+  readonly sent: boolean
+
+  /** Takes the reason and whether the request may have left. */
+  constructor(message: string, sent: boolean, cause?: unknown) {
+    super('NO_ANSWER', message, { cause })
+    this.sent = sent
+  }
+}

@@ -1,0 +1,183 @@
+/**
+ * The contracts between the core and the outside: a database, a search cluster, a source of documents, a runtime.
+ * The core reaches PostgreSQL, Elasticsearch and the platform only through these; adapters implement them.
+ * @module
+ */
+
+/** Runs single statements. Every result value is text, number, boolean, parsed JSON or null, whatever the application's parsers are. */
+export interface Queryable {
+  /**
+   * Runs one statement with bound values (`$1` …) and gives its rows.
+   * int2, int4, float and oid arrive as numbers, bool as boolean, json and jsonb parsed, all else as text.
+   */
+  query<Row extends object = Record<string, unknown>>(sql: string, values?: readonly unknown[]): Promise<Row[]>
+}
+
+/** A connection of its own, outside the application's pool. */
+export interface Connection extends Queryable {
+  /** True once the server or the network ended it. */
+  readonly lost: boolean
+  /** Closes it; an open transaction is rolled back. */
+  close(): Promise<void>
+}
+
+/** The primary of one PostgreSQL database. */
+export interface Db extends Queryable {
+  /** Short name for messages: never holds a password. */
+  readonly label: string
+  /** Runs the work in one READ COMMITTED transaction on one connection; rolls back when it throws. */
+  transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T>
+  /** Opens a connection outside the pool. */
+  connect(): Promise<Connection>
+}
+
+/** One request to the search cluster. */
+export interface SearchRequest {
+  method: 'GET' | 'POST' | 'PUT' | 'DELETE' | 'HEAD'
+  path: string
+  query?: Record<string, string | number | boolean>
+  /** An object is sent as JSON; text is sent as newline-delimited JSON, unparsed. */
+  body?: object | string
+  /** Milliseconds after which the caller stops waiting; the request may still arrive. Default 30,000. */
+  timeoutMs?: number
+}
+
+/** What the cluster answered, whatever the status. */
+export interface SearchAnswer<Body = Record<string, unknown>> {
+  status: number
+  body: Body
+}
+
+/** An Elasticsearch cluster. */
+export interface SearchClient {
+  /** Short name for messages: never holds a password. */
+  readonly label: string
+  /**
+   * Sends one request once, without retries.
+   * Throws `NoAnswerError` when no answer came; its `sent` is false only if the request surely never left.
+   */
+  request<Body = Record<string, unknown>>(request: SearchRequest): Promise<SearchAnswer<Body>>
+}
+
+/** A table, by schema and name. */
+export interface Table {
+  schema: string
+  name: string
+}
+
+/**
+ * What a version of an index reads from one table, stored with the version, so that any code can dispatch for it.
+ * `keys` is SQL giving one text column `key`: the documents that the changed rows concern, ascending, above the cursor.
+ * `$1` jsonb: array of changed rows as objects of column → text; `$2` text: cursor key or null; `$3` int: most rows.
+ */
+export interface Dependency {
+  /** `schema.name` of the table. */
+  table: string
+  /** Columns read by the documents, and those that join; a change of others concerns no document. */
+  columns: string[]
+  /** The SQL for known rows. */
+  keys: string
+  /** True when `keys` gives at most one key a row and ignores cursor and limit (the table is the source's own). */
+  own: boolean
+  /** The SQL when the whole table changed (TRUNCATE): `$1` is ignored. */
+  allKeys: string
+}
+
+/** Documents read in one statement, ready to send. */
+export interface Documents {
+  /** Number of documents. */
+  count: number
+  /** Newline-delimited `_bulk` lines: action and document in turn. Empty when there are none. */
+  body: string
+  /** Keys of the documents, in the order of the body; only when asked for. */
+  keys: string[]
+  /** Last key of the page, also when its row made no document; null when the page was empty: the range is done. */
+  last: string | null
+}
+
+/** A range of keys: greater than `after`, up to and including `upTo`; null is open. */
+export interface KeyRange {
+  after: string | null
+  upTo: string | null
+}
+
+/** Limits of one page. */
+export interface PageSize {
+  /** Most rows. */
+  rows: number
+  /** Bytes of documents after which a page ends early (it holds at least one row). */
+  bytes: number
+}
+
+/**
+ * Reads rows in key order and makes documents from them.
+ * A key is text: the row's primary key as PostgreSQL prints it; parts of a composite key are joined by `,`
+ * with `\` and `,` inside a part escaped by `\`. It is the document's `_id`.
+ */
+export interface Source {
+  /** The table whose rows are documents. */
+  readonly table: Table
+  /** Tables that are read. */
+  readonly tables: readonly Table[]
+  /** Checks what needs the database (columns, key) and tells what the documents depend on. */
+  dependencies(db: Queryable): Promise<Dependency[]>
+  /** Documents of a range in key order, with `version` as external version. */
+  page(db: Queryable, range: KeyRange, size: PageSize, version: string): Promise<Documents>
+  /** Documents of these keys; a key without one (row gone or out of scope) is missing in `keys`. */
+  byKeys(db: Queryable, keys: readonly string[], version: string): Promise<Documents>
+  /** Number of documents the source gives now. */
+  count(db: Queryable): Promise<number>
+  /** Up to `parts - 1` keys that cut the table into parts of about the same size, ascending. */
+  split(db: Queryable, parts: number): Promise<string[]>
+}
+
+/** One changed row as captured: column name → value as text, for the key and for every column that joins. */
+export type ChangedRow = Record<string, string | null>
+
+/** One captured fact: these rows of this table changed. */
+export interface Change {
+  /** `schema.name`. */
+  table: string
+  /** Old and new images, at most 1,000; null when the whole table changed (TRUNCATE). */
+  rows: ChangedRow[] | null
+  /** Columns whose values changed; null when unknown or when rows came or went. */
+  columns: string[] | null
+}
+
+/** A clock that never goes back, in milliseconds. */
+export interface Clock {
+  now(): number
+  sleep(ms: number, signal?: AbortSignal): Promise<void>
+}
+
+/** What the platform gives: files, environment, signals. */
+export interface Runtime {
+  readonly name: 'node' | 'deno'
+  /** Version of the platform, as `20.20.2`. */
+  readonly version: string
+  readonly argv: readonly string[]
+  readonly pid: number
+  cwd(): string
+  env(name: string): string | undefined
+  hostname(): string
+  user(): string
+  readText(path: string): Promise<string>
+  writeText(path: string, text: string): Promise<void>
+  exists(path: string): Promise<boolean>
+  /** File names (not paths) of a folder; empty when it does not exist. */
+  list(folder: string): Promise<string[]>
+  /** Joins and resolves against the working directory. */
+  resolve(...parts: string[]): string
+  dirname(path: string): string
+  /** Loads a module (ESM, CommonJS, TypeScript) and gives its exports; a CommonJS `module.exports` is the `default` as well. */
+  load(path: string): Promise<Record<string, unknown>>
+  /** Loads modules named by the user before anything else (`require: [...]` of the config), resolved from the working directory. */
+  preload(modules: readonly string[]): Promise<void>
+  write(text: string): void
+  writeError(text: string): void
+  readonly isTerminal: boolean
+  /** Calls back on SIGINT and SIGTERM; gives the function that takes it back. */
+  onStop(callback: (signal: string) => void): () => void
+  setExitCode(code: number): void
+  readonly clock: Clock
+}
