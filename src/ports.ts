@@ -93,6 +93,8 @@ export interface Documents {
   keys: string[]
   /** Last key of the page, also when its row made no document; null when the page was empty: the range is done. */
   last: string | null
+  /** Keys whose document could not be made, with the reason: `document()` threw. */
+  failed?: { key: string; reason: string }[]
 }
 
 /** A range of keys: greater than `after`, up to and including `upTo`; null is open. */

@@ -1,0 +1,88 @@
+/**
+ * Bulk requests whose outcome is certain, or known to be uncertain.
+ * @module
+ */
+import { ElasticUmzugError, NoAnswerError } from '../errors.ts'
+import type { SearchClient } from '../ports.ts'
+
+/** One refused line of a bulk request. */
+export interface Refusal {
+  /** Place of the line in the request, from 0. */
+  position: number
+  status: number
+  reason: string
+}
+
+/** What came of a bulk request. */
+export type BulkOutcome =
+  | { kind: 'answered'; refusals: Refusal[] }
+  /** The whole request was refused: nothing of it was written. */
+  | { kind: 'refused'; status: number; reason: string }
+  /** It surely never left this process. */
+  | { kind: 'unsent'; reason: string }
+  /** It may still be carried out, until its deadline. */
+  | { kind: 'unanswered'; reason: string }
+
+interface BulkBody {
+  errors?: boolean
+  items?: Record<string, { status: number; error?: { type?: string; reason?: string; caused_by?: { reason?: string } } }>[]
+  error?: { reason?: string }
+}
+
+const fields = 'errors,error.reason,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason'
+
+/** Sends one bulk request to an alias, once; `timeoutMs` is all the time it has, here and in the cluster. */
+export async function sendBulk(
+  search: SearchClient,
+  alias: string,
+  body: string,
+  timeoutMs: number,
+): Promise<BulkOutcome> {
+  try {
+    const { status, body: answer } = await search.request<BulkBody>({
+      method: 'POST',
+      path: `/${encodeURIComponent(alias)}/_bulk`,
+      query: { require_alias: true, timeout: `${Math.floor(timeoutMs)}ms`, filter_path: fields },
+      body,
+      timeoutMs,
+    })
+    if (status === 200 && answer.items) return { kind: 'answered', refusals: answer.errors ? refusalsOf(answer) : [] }
+    const reason = `${status} ${answer.error?.reason ?? ''}`.trim()
+    // A server error may come from something in between that gave up waiting while the cluster goes on.
+    return status >= 500 ? { kind: 'unanswered', reason } : { kind: 'refused', status, reason }
+  } catch (error) {
+    if (!(error instanceof NoAnswerError)) throw error
+    return { kind: error.sent ? 'unanswered' : 'unsent', reason: error.message }
+  }
+}
+
+function refusalsOf({ items = [] }: BulkBody): Refusal[] {
+  return items.flatMap((item, position) => {
+    const result = Object.values(item)[0]
+    // 409: somebody with a higher number was there first, and what it read is newer.
+    if (!result?.error || result.status === 409) return []
+    const { type = '', reason = '', caused_by } = result.error
+    const why = [type, reason, caused_by?.reason].filter(Boolean).join(': ')
+    return [{ position, status: result.status, reason: why }]
+  })
+}
+
+/** The line that deletes a document. */
+export function deleteLine(key: string, version: string): string {
+  return `{"delete":{"_id":${JSON.stringify(key)},"version":${version},"version_type":"external"}}\n`
+}
+
+/** Throws `SEARCH_FAILED` for an answer that is not a success. */
+export function assertAnswer(status: number, body: unknown, doing: string): void {
+  if (status >= 200 && status < 300) return
+  throw new ElasticUmzugError('SEARCH_FAILED', `Elasticsearch refused ${doing}: ${reasonOf(body) || status}`, {
+    next: 'correct what it names, then run the same command again',
+  })
+}
+
+/** The reason in an error answer. */
+export function reasonOf(body: unknown): string {
+  const error = (body as { error?: { reason?: string; caused_by?: { reason?: string } } | string } | null)?.error
+  if (typeof error === 'string') return error
+  return [error?.reason, error?.caused_by?.reason].filter(Boolean).join(': ')
+}

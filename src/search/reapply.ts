@@ -1,0 +1,49 @@
+/**
+ * Applies again the deletes that workers made while a version was populated.
+ * @module
+ */
+import { ElasticUmzugError } from '../errors.ts'
+import type { Source } from '../ports.ts'
+import { deleteLine, sendBulk } from './bulk.ts'
+import { drawNumber } from './clock.ts'
+import type { PopulateDeps } from './populate.ts'
+import { type Version, writeAlias } from './versions.ts'
+
+const pageSize = 1_000
+
+/**
+ * A page that was read before a row was deleted may have arrived after the worker's delete, when the cluster had
+ * forgotten it. Every page is written by now, so: draw, read, delete what is absent. A key that was inserted again
+ * meanwhile is either read here, or its document has a higher number. Run again after a crash, it does the same.
+ */
+export async function reapplyDeletes(deps: PopulateDeps, version: Version, source: Source): Promise<number> {
+  const { store } = deps
+  let after = ''
+  let total = 0
+  for (;;) {
+    const rows = await store.db.query<{ key: string }>(
+      `SELECT key FROM ${store.table.populate_deletes} WHERE version_id = $1 AND key > $2 ORDER BY key LIMIT $3`,
+      [version.id, after, pageSize],
+    )
+    if (rows.length === 0) return total
+    const keys = rows.map((each) => each.key)
+    while (!(await deleteAbsent(deps, version, source, keys))) await deps.clock.sleep(500)
+    after = keys[keys.length - 1]!
+    total += keys.length
+  }
+}
+
+async function deleteAbsent(deps: PopulateDeps, version: Version, source: Source, keys: string[]): Promise<boolean> {
+  const number = await drawNumber(deps.store)
+  const present = new Set((await source.byKeys(deps.store.db, keys, number)).keys)
+  const absent = keys.filter((key) => !present.has(key))
+  if (absent.length === 0) return true
+  const body = absent.map((key) => deleteLine(key, number)).join('')
+  const outcome = await sendBulk(deps.search, writeAlias(version), body, deps.leaseMs)
+  if (outcome.kind === 'refused' && outcome.status !== 429) {
+    throw new ElasticUmzugError('SEARCH_FAILED', `Elasticsearch refused deletes in ${version.physical}: ${outcome.reason}`, {
+      next: 'npx umzug up',
+    })
+  }
+  return outcome.kind === 'answered' && outcome.refusals.length === 0
+}

@@ -1,0 +1,157 @@
+/**
+ * The rows about index versions.
+ * @module
+ */
+import { ElasticUmzugError } from '../errors.ts'
+import type { Dependency, Queryable } from '../ports.ts'
+import type { Store } from '../store/store.ts'
+import type { Snapshot } from './definition.ts'
+
+/** States of a version. */
+export const versionStates = ['created', 'populating', 'ready', 'active', 'retired', 'dropped'] as const
+
+/** One of the states. */
+export type VersionState = (typeof versionStates)[number]
+
+/** One physical index made from one definition snapshot. */
+export interface Version {
+  id: string
+  /** Name of the index, without prefix. */
+  index: string
+  prefix: string
+  number: number
+  /** Name of the physical index: prefix, name, `-`, number. */
+  physical: string
+  hash: string
+  definition: Snapshot
+  state: VersionState
+  tag: string | null
+  rowsExpected: number | null
+  createdAt: string
+  readyAt: string | null
+  activatedAt: string | null
+  dependencyError: string | null
+}
+
+/** The private alias that writes go to. */
+export function writeAlias(version: Pick<Version, 'physical'>): string {
+  return `${version.physical}.write`
+}
+
+/** The alias that readers use. */
+export function readAlias(version: Pick<Version, 'prefix' | 'index'>): string {
+  return `${version.prefix}${version.index}`
+}
+
+/** The alias of the version built for exactly one definition. */
+export function definitionAlias(version: Pick<Version, 'prefix' | 'index' | 'hash'>): string {
+  return `${readAlias(version)}~${version.hash.slice(0, 8)}`
+}
+
+const columns = `v.id, i.name AS "index", i.prefix, v.number, v.physical, v.hash, v.definition, v.state, v.tag,
+  v.rows_expected::float8 AS "rowsExpected", to_json(v.created_at) #>> '{}' AS "createdAt",
+  to_json(v.ready_at) #>> '{}' AS "readyAt", to_json(v.activated_at) #>> '{}' AS "activatedAt",
+  v.dependency_error AS "dependencyError"`
+
+/** All versions of a prefix that are not dropped, in the order of index and number. */
+export async function listVersions(store: Store, prefix: string): Promise<Version[]> {
+  return await store.db.query<Version>(
+    `SELECT ${columns} FROM ${store.table.index_versions} v JOIN ${store.table.indexes} i ON i.id = v.index_id
+     WHERE i.prefix = $1 AND v.state <> 'dropped' ORDER BY i.name, v.number`,
+    [prefix],
+  )
+}
+
+/** The version as it is now. */
+export async function readVersion(store: Store, id: string): Promise<Version> {
+  const [version] = await store.db.query<Version>(
+    `SELECT ${columns} FROM ${store.table.index_versions} v JOIN ${store.table.indexes} i ON i.id = v.index_id
+     WHERE v.id = $1`,
+    [id],
+  )
+  if (!version) throw new ElasticUmzugError('VERSION_UNKNOWN', `There is no index version with id ${id}.`)
+  return version
+}
+
+/** What a new version is made of. */
+export interface NewVersion {
+  prefix: string
+  name: string
+  hash: string
+  definition: Snapshot
+  dependencies: Dependency[]
+  tag: string | null
+}
+
+/** Registers a version with the next number; from the commit on, every change is dispatched to it too. */
+export async function registerVersion(store: Store, version: NewVersion): Promise<Version> {
+  const id = await store.db.transaction(async (tx) => {
+    const { indexId, number } = await nextNumber(store, tx, version)
+    const [row] = await tx.query<{ id: string }>(
+      `INSERT INTO ${store.table.index_versions} (index_id, number, physical, hash, definition, dependencies, state, tag)
+       VALUES ($1, $2, $3, $4, $5::jsonb, $6::jsonb, 'created', $7) RETURNING id`,
+      [
+        indexId,
+        number,
+        `${version.prefix}${version.name}-${number}`,
+        version.hash,
+        JSON.stringify(version.definition),
+        JSON.stringify(version.dependencies),
+        version.tag,
+      ],
+    )
+    return row!.id
+  })
+  return await readVersion(store, id)
+}
+
+// The number is counted up for good: a name that was used once is never used again.
+async function nextNumber(store: Store, tx: Queryable, { prefix, name }: NewVersion) {
+  const [row] = await tx.query<{ indexId: string; number: number }>(
+    `INSERT INTO ${store.table.indexes} AS i (prefix, name, last_number) VALUES ($1, $2, 1)
+     ON CONFLICT (prefix, name) DO UPDATE SET last_number = i.last_number + 1
+     RETURNING id AS "indexId", last_number AS number`,
+    [prefix, name],
+  )
+  return row!
+}
+
+/** Forgets a version whose physical index was never made. */
+export async function unregisterVersion(store: Store, id: string): Promise<void> {
+  await store.db.transaction(async (tx) => {
+    await tx.query(`DELETE FROM ${store.table.index_versions} WHERE id = $1 AND state = 'created'`, [id])
+    await tx.query(`DELETE FROM ${store.table.pending} WHERE version_id = $1`, [id])
+  })
+}
+
+/** Moves a version from one of the given states to another; false when it was in none of them. */
+export async function moveVersion(
+  store: Store,
+  id: string,
+  from: readonly VersionState[],
+  to: VersionState,
+): Promise<boolean> {
+  const stamp = to === 'ready' ? ', ready_at = clock_timestamp()' : ''
+  const rows = await store.db.query(
+    `UPDATE ${store.table.index_versions} SET state = $3${stamp} WHERE id = $1 AND state = ANY ($2) RETURNING id`,
+    [id, from, to],
+  )
+  return rows.length === 1
+}
+
+/** Records which version the alias points at: it is active, the one before is retired. */
+export async function recordActive(store: Store, version: Version): Promise<void> {
+  await store.db.transaction(async (tx) => {
+    await tx.query(
+      `UPDATE ${store.table.index_versions} SET state = 'retired', retired_at = clock_timestamp()
+       WHERE state = 'active' AND id <> $1
+         AND index_id = (SELECT index_id FROM ${store.table.index_versions} WHERE id = $1)`,
+      [version.id],
+    )
+    await tx.query(
+      `UPDATE ${store.table.index_versions} SET state = 'active', activated_at = clock_timestamp()
+       WHERE id = $1 AND state <> 'active'`,
+      [version.id],
+    )
+  })
+}

@@ -1,0 +1,123 @@
+/**
+ * The database function that moves committed changes into pending rows.
+ * @module
+ */
+import type { Store } from './store.ts'
+
+/**
+ * SQL of `dispatch(most_changes, most_rows, page_size)`: takes committed changes and adds one pending row per live
+ * version and key. Gives the number of changes taken, -1 when another process is dispatching.
+ *
+ * All in one transaction, so a crash changes nothing. The order of its statements is the law: the list of
+ * versions is read after the changes are taken, so a version registered later has not begun to read its rows, and
+ * will read what these changes committed.
+ */
+export function dispatchFunction(store: Store): string {
+  const { table } = store
+  return `
+CREATE FUNCTION ${store.name('dispatch')}(most_changes int, most_rows int, page_size int) RETURNS int
+LANGUAGE plpgsql AS $dispatch$
+DECLARE
+  taken ${table.changes}[];
+  target record;
+  changed jsonb;
+  origin_id bigint;
+  first_made timestamptz;
+  whole boolean;
+  found text[];
+  all_keys text[] := '{}';
+  all_versions bigint[] := '{}';
+  all_origins bigint[] := '{}';
+  all_made timestamptz[] := '{}';
+BEGIN
+  -- One dispatcher at a time: dispatching is far cheaper than what follows, and whoever must keep it out can.
+  IF NOT pg_try_advisory_xact_lock(hashtextextended('elastic_umzug.dispatch.${store.schema.replaceAll("'", "''")}', 0)) THEN
+    RETURN -1;
+  END IF;
+
+  WITH first_ones AS MATERIALIZED (
+    SELECT c.id, coalesce(jsonb_array_length(c.rows), 1) AS size FROM ${table.changes} c
+    WHERE NOT c.sweep ORDER BY c.id LIMIT most_changes FOR UPDATE SKIP LOCKED
+  ), chosen AS (
+    SELECT id FROM (SELECT id, size, sum(size) OVER (ORDER BY id) AS total FROM first_ones) s
+    WHERE total - size < most_rows
+  ), gone AS (
+    DELETE FROM ${table.changes} c USING chosen WHERE c.id = chosen.id RETURNING c AS change
+  )
+  SELECT array_agg(change) INTO taken FROM gone;
+  IF taken IS NULL THEN RETURN 0; END IF;
+
+  -- One row per live version, dependency, and (for a change that goes on in pages) cursor.
+  FOR target IN
+    SELECT v.id AS version_id, d.number AS dependency, d.entry, c.cursor,
+      min(coalesce(c.origin, c.id)) AS origin, min(c.made_at) AS made_at, bool_or(c.rows IS NULL) AS whole,
+      c.table_name, v.state, array_agg(c.id) AS ids
+    FROM unnest(taken) c
+    JOIN ${table.index_versions} v ON v.state <> 'dropped' AND (c.version_id IS NULL OR c.version_id = v.id)
+    CROSS JOIN LATERAL (
+      SELECT (n - 1)::int AS number, e AS entry FROM jsonb_array_elements(v.dependencies) WITH ORDINALITY AS x(e, n)
+    ) d
+    WHERE d.entry ->> 'table' = c.table_name
+      AND (c.dependency IS NULL OR c.dependency = d.number)
+      AND (c.columns IS NULL OR EXISTS (
+        SELECT FROM jsonb_array_elements_text(d.entry -> 'columns') AS r(name) WHERE r.name = ANY (c.columns)))
+    GROUP BY v.id, d.number, d.entry, c.cursor, c.table_name, v.state
+    ORDER BY v.id, d.number, c.cursor
+  LOOP
+    origin_id := target.origin;
+    first_made := target.made_at;
+    whole := target.whole;
+    SELECT coalesce(jsonb_agg(r.value), '[]') INTO changed
+      FROM unnest(taken) c CROSS JOIN LATERAL jsonb_array_elements(c.rows) r WHERE c.id = ANY (target.ids);
+
+    -- The rows are gone, their keys are only in the index: a sweep enqueues them, and nothing in flight may settle.
+    IF whole AND (target.entry ->> 'own')::boolean AND target.cursor IS NULL THEN
+      UPDATE ${table.pending} SET generation = generation + 1, due_at = least(due_at, CASE WHEN token IS NULL THEN clock_timestamp() ELSE due_at END),
+        merged_change = least(merged_change, origin_id) WHERE version_id = target.version_id;
+      UPDATE ${table.index_versions} SET truncated = true WHERE id = target.version_id AND state IN ('created', 'populating');
+      INSERT INTO ${table.changes} (origin, table_name, made_at, version_id, sweep)
+        VALUES (origin_id, target.table_name, first_made, target.version_id, true);
+    END IF;
+
+    BEGIN
+      EXECUTE 'SELECT array_agg(k.key) FROM (' ||
+        CASE WHEN whole THEN target.entry ->> 'allKeys' ELSE target.entry ->> 'keys' END || ') k'
+        INTO found USING changed, target.cursor, page_size;
+    EXCEPTION WHEN undefined_table OR undefined_column OR invalid_schema_name THEN
+      -- A migration took away what an old version reads: that version cannot go on, all others must.
+      UPDATE ${table.index_versions} SET dependency_error = SQLERRM WHERE id = target.version_id;
+      found := NULL;
+    END;
+    CONTINUE WHEN found IS NULL;
+
+    all_keys := all_keys || found;
+    all_versions := all_versions || array_fill(target.version_id, ARRAY[cardinality(found)]);
+    all_origins := all_origins || array_fill(origin_id, ARRAY[cardinality(found)]);
+    all_made := all_made || array_fill(first_made, ARRAY[cardinality(found)]);
+
+    -- More keys than a page: the change goes on behind the others, for this version and dependency only.
+    IF cardinality(found) >= page_size AND (whole OR NOT (target.entry ->> 'own')::boolean) THEN
+      INSERT INTO ${table.changes} (origin, table_name, rows, made_at, version_id, dependency, cursor)
+        VALUES (origin_id, target.table_name, CASE WHEN whole THEN NULL ELSE changed END, first_made,
+          target.version_id, target.dependency, found[cardinality(found)]);
+    END IF;
+  END LOOP;
+
+  -- In key order, as every writer of this table takes its locks: two of them cannot wait for each other.
+  INSERT INTO ${table.pending} AS p (version_id, key, oldest_change, made_at)
+    SELECT version_id, key, min(origin), min(made_at)
+    FROM unnest(all_versions, all_keys, all_origins, all_made) AS n(version_id, key, origin, made_at)
+    WHERE key IS NOT NULL
+    GROUP BY version_id, key ORDER BY version_id, key COLLATE "C"
+  ON CONFLICT (version_id, key) DO UPDATE SET
+    generation = p.generation + 1,
+    merged_change = least(p.merged_change, excluded.oldest_change),
+    oldest_change = CASE WHEN p.token IS NULL THEN least(p.oldest_change, excluded.oldest_change) ELSE p.oldest_change END,
+    made_at = least(p.made_at, excluded.made_at),
+    attempts = 0,
+    aborted_at = NULL,
+    due_at = CASE WHEN p.token IS NULL THEN clock_timestamp() ELSE p.due_at END;
+  RETURN cardinality(taken);
+END
+$dispatch$`
+}
