@@ -1,0 +1,85 @@
+/**
+ * The Deno runtime.
+ * @module
+ */
+import { createRequire } from 'node:module'
+import { dirname, join, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import type { Runtime } from '../../src/ports.ts'
+import { monotonicClock } from '../clock.ts'
+
+/** The members of Deno that are used: declared here, so that the same source compiles for Node. */
+interface DenoLike {
+  version: { deno: string }
+  args: string[]
+  pid: number
+  exitCode: number
+  cwd(): string
+  env: { get(name: string): string | undefined }
+  hostname(): string
+  readTextFile(path: string): Promise<string>
+  writeTextFile(path: string, text: string): Promise<void>
+  mkdir(path: string, options: { recursive: boolean }): Promise<void>
+  stat(path: string): Promise<unknown>
+  readDir(path: string): AsyncIterable<{ name: string }>
+  stdout: { writeSync(bytes: Uint8Array): number; isTerminal(): boolean }
+  stderr: { writeSync(bytes: Uint8Array): number }
+  addSignalListener(signal: string, listener: () => void): void
+  removeSignalListener(signal: string, listener: () => void): void
+}
+
+/** What Deno gives the core. */
+export function denoRuntime(): Runtime {
+  const deno = (globalThis as unknown as { Deno: DenoLike }).Deno
+  const encoder = new TextEncoder()
+  return {
+    name: 'deno',
+    version: deno.version.deno,
+    argv: deno.args,
+    pid: deno.pid,
+    cwd: () => deno.cwd(),
+    env: (name) => deno.env.get(name),
+    hostname: () => deno.hostname(),
+    user: () => deno.env.get('USER') ?? deno.env.get('USERNAME') ?? '',
+    readText: (path) => deno.readTextFile(path),
+    writeText: async (path, text) => {
+      await deno.mkdir(dirname(path), { recursive: true })
+      await deno.writeTextFile(path, text)
+    },
+    exists: (path) => deno.stat(path).then(() => true, () => false),
+    list: (folder) => list(deno, folder),
+    resolve: (...parts) => resolve(...parts),
+    dirname,
+    load: async (path) => await import(pathToFileURL(path).href) as Record<string, unknown>,
+    preload,
+    write: (text) => void deno.stdout.writeSync(encoder.encode(text)),
+    writeError: (text) => void deno.stderr.writeSync(encoder.encode(text)),
+    isTerminal: deno.stdout.isTerminal(),
+    onStop: (callback) => onStop(deno, callback),
+    setExitCode: (code) => void (deno.exitCode = code),
+    clock: monotonicClock,
+  }
+
+  async function preload(modules: readonly string[]): Promise<void> {
+    const require = createRequire(join(deno.cwd(), 'package.json'))
+    for (const each of modules) await import(pathToFileURL(require.resolve(each)).href)
+  }
+}
+
+async function list(deno: DenoLike, folder: string): Promise<string[]> {
+  const names: string[] = []
+  try {
+    for await (const { name } of deno.readDir(folder)) names.push(name)
+  } catch {
+    return []
+  }
+  return names
+}
+
+function onStop(deno: DenoLike, callback: (signal: string) => void): () => void {
+  const listeners = ['SIGINT', 'SIGTERM'].map((signal) => ({ signal, listener: () => callback(signal) }))
+  for (const { signal, listener } of listeners) deno.addSignalListener(signal, listener)
+  return () => {
+    for (const { signal, listener } of listeners) deno.removeSignalListener(signal, listener)
+  }
+}

@@ -1,0 +1,35 @@
+/**
+ * Zero-downtime SQL migrations, search indexes, and every changed row in search, for Sequelize, PostgreSQL and
+ * Elasticsearch.
+ *
+ * ```ts
+ * const search = elasticUmzug(config)
+ * await search.start()
+ * await client.search({ index: search.alias('books'), q: 'sea' })
+ * await search.stop()
+ * ```
+ * @module
+ */
+export { type Config, defineConfig, type MigrationStorage } from './config.ts'
+export { type Definition, type DefinitionOptions, defineIndex } from './search/definition.ts'
+export { type ElasticUmzug, elasticUmzug } from './compose.ts'
+export { ElasticUmzugError, type ErrorCode, errorCodes, type ErrorParts, NoAnswerError } from './errors.ts'
+export type { Events, Listener } from './events.ts'
+export type {
+  Change,
+  ChangedRow,
+  Clock,
+  Connection,
+  Db,
+  Dependency,
+  Documents,
+  KeyRange,
+  PageSize,
+  Queryable,
+  Runtime,
+  SearchAnswer,
+  SearchClient,
+  SearchRequest,
+  Source,
+  Table,
+} from './ports.ts'
