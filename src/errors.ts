@@ -34,6 +34,7 @@ export const errorCodes = {
   COMMAND_INVALID: 'the command line is wrong',
   STOPPED: 'stopped by a signal; the next run goes on from the checkpoint',
   NO_ANSWER: 'a request got no answer',
+  UNEXPECTED: 'an error of the application or of another library',
 } as const
 
 /** One of the codes. */

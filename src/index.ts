@@ -12,7 +12,8 @@
  */
 export { type Config, defineConfig, type MigrationStorage } from './config.ts'
 export { type Definition, type DefinitionOptions, defineIndex } from './search/definition.ts'
-export { type ElasticUmzug, elasticUmzug } from './compose.ts'
+export { type ComposeOptions, elasticUmzug } from './compose.ts'
+export type { ElasticUmzug } from './plugin.ts'
 export { ElasticUmzugError, type ErrorCode, errorCodes, type ErrorParts, NoAnswerError } from './errors.ts'
 export type { Events, Listener } from './events.ts'
 export type {

@@ -2,197 +2,93 @@
  * The parts put together for one database and one cluster.
  * @module
  */
-import { assertConfig, type Config } from './config.ts'
-import { ElasticUmzugError } from './errors.ts'
-import { createEmitter, type Emitter } from './events.ts'
-import type { Db, Runtime, SearchClient } from './ports.ts'
+import { createBase, type PluginParts } from './commands/base.ts'
+import { type IndexCommands, indexCommands } from './commands/indexes.ts'
+import { type QueueCommands, queueCommands } from './commands/queue.ts'
+import {
+  down,
+  type MigrateDownOptions,
+  migrationRunner,
+  planDown,
+  planUp,
+  up,
+  type UpOptions,
+  type UpResult,
+} from './commands/up.ts'
+import type { CommandOptions } from './commands/base.ts'
+import type { Events, Listener } from './events.ts'
+import type { Runner } from './migrations/runner.ts'
 import { markNow, unprocessed } from './queue/changes.ts'
 import { drain } from './queue/drain.ts'
-import { backlogs } from './queue/pending.ts'
-import { startWorker, type Worker, type WorkerOptions, servedVersions } from './queue/worker.ts'
-import { assertDistinct, type Definition } from './search/definition.ts'
-import {
-  activateVersion,
-  converge,
-  type Converged,
-  createVersion,
-  definitionOf,
-  fillVersion,
-  findVersion,
-  type LifecycleDeps,
-  mendActive,
-} from './search/lifecycle.ts'
-import { checkCluster, countDocuments, refresh } from './search/physical.ts'
-import { listVersions, type Version } from './search/versions.ts'
-import { type Action, type ActionRow, listActions, type Origin, withAction } from './store/actions.ts'
-import { applySchema, checkSchema } from './store/schema.ts'
-import { openStore, type Store } from './store/store.ts'
-
-/** What the plugin is made of. */
-export interface PluginParts {
-  config: Config
-  db: Db
-  search: SearchClient | undefined
-  runtime: Runtime
-  /** Installs the capture of changes; gives the function that takes it back. */
-  capture(definitions: readonly Definition[], schema: string, wake: () => void): () => void
-}
-
-/** A version as `es:list` shows it. */
-export interface VersionStatus extends Version {
-  documents: number | null
-  backlog: number
-  lagMs: number
-  aborted: number
-}
-
-/** The queue of one version. */
-export interface QueueStatus {
-  index: string
-  version: number
-  state: string
-  backlog: number
-  lagMs: number
-  aborted: number
-}
-
-/** Options of commands. */
-export interface CommandOptions {
-  onLine?: (line: string) => void
-  signal?: AbortSignal | undefined
-}
-
-/** Options of `up`'s search part. */
-export interface ConvergeOptions extends CommandOptions {
-  activate?: boolean
-}
+import { servedVersions, startWorker, type Worker } from './queue/worker.ts'
+import { definitionOf } from './search/lifecycle.ts'
+import { refresh } from './search/physical.ts'
+import { definitionAlias } from './search/versions.ts'
+import { type ActionRow, listActions } from './store/actions.ts'
+import { checkSchema } from './store/schema.ts'
 
 /** What runs in an application and behind every command. */
-export interface Plugin {
-  readonly store: Store
-  readonly emitter: Emitter
-  /** The alias that readers use. Throws `DEFINITION_UNKNOWN`. */
+export interface ElasticUmzug {
+  /** A real Umzug over the SQL migrations: `umzug.runAsCLI()` goes on working. Its `up` and `down` take the run lock. */
+  readonly umzug: Runner
+  /** Commands on index versions. */
+  readonly versions: IndexCommands
+  /** Commands on the queue. */
+  readonly queue: QueueCommands
+  /** The stable name that readers use. Throws `DEFINITION_UNKNOWN`. */
   alias(name: string): string
-  /** Installs the capture of changes and starts the worker of this process. Elasticsearch may be away. */
+  /** The name of the version that was built for exactly this code's definition. Throws `DEFINITION_UNKNOWN`. */
+  definitionAlias(name: string): string
+  /** Calls the listener at every event of the name; gives the function that takes it back. */
+  on<Name extends keyof Events>(name: Name, listener: Listener<Name>): () => void
+  /**
+   * Installs the capture of changes and starts the worker of this process. Elasticsearch may be away: changes wait.
+   * Throws `SCHEMA_MISSING` before the first `umzug up`.
+   */
   start(): Promise<void>
-  /** Stops the worker after the batches under way, and takes the capture back. */
+  /** Stops the worker after the batches under way, and takes the capture back. What is not written stays queued. */
   stop(): Promise<void>
   /** Waits until everything committed before the call is searchable in every version that this code serves. */
   settled(): Promise<void>
-  /** Runs the work as one recorded action. */
-  action<T>(name: string, options: ActionRun, work: (action: Action) => Promise<T>): Promise<T>
-  /** Own tables: created and upgraded. */
-  prepare(): Promise<void>
-  readonly versions: {
-    list(): Promise<VersionStatus[]>
-    create(names?: readonly string[], options?: CommandOptions & { force?: boolean }): Promise<Version[]>
-    update(targets?: readonly string[], options?: CommandOptions): Promise<Version[]>
-    activate(targets?: readonly string[], options?: CommandOptions): Promise<Version[]>
-    converge(action: Action, options?: ConvergeOptions): Promise<Converged[]>
-  }
-  readonly queue: {
-    status(): Promise<QueueStatus[]>
-    /** Works until the signal. */
-    work(signal: AbortSignal): Promise<void>
-  }
-  /** Recorded actions, newest first. */
+  /** What `umzug up` does. */
+  up(options?: UpOptions): Promise<UpResult>
+  /** What `umzug up` would do, a line each. */
+  planUp(options?: UpOptions): Promise<string[]>
+  /** What `umzug down` does; gives the names of the reverted migrations. */
+  down(migrate?: MigrateDownOptions, options?: CommandOptions): Promise<string[]>
+  /** What `umzug down` would do, a line each. */
+  planDown(migrate?: MigrateDownOptions): Promise<string[]>
+  /** Recorded actions, newest first. Default limit 50. */
   log(limit?: number): Promise<ActionRow[]>
 }
 
-/** How an action is run. */
-export interface ActionRun extends CommandOptions {
-  exclusive: boolean
-  target?: string | null
-}
+const settledPollMs = 10
 
-/** Puts the parts together; connects to nothing yet. */
-export function createPlugin(parts: PluginParts): Plugin {
-  const { config, db, search, runtime } = parts
-  assertConfig(config)
-  const definitions = config.indexes ?? []
-  assertDistinct(definitions)
-  const store = openStore(db, config.schema ?? 'elastic_umzug')
-  const emitter = createEmitter()
-  const prefix = config.prefix ?? ''
+/** Puts the parts together; connects to nothing yet. Throws what a wrong config does. */
+export function createPlugin(parts: PluginParts): ElasticUmzug {
+  const base = createBase(parts)
+  const { store, definitions, prefix, emitter, runtime } = base
   let worker: Worker | undefined
   let uninstall: (() => void) | undefined
-
-  const needSearch = (): SearchClient => {
-    if (search) return search
-    throw new ElasticUmzugError('CONFIG_INVALID', 'The config has no `elasticsearch`.', {
-      next: 'add elasticsearch: new Client({ node }) to the config file',
-    })
-  }
-  const workerOptions = (): WorkerOptions => ({
-    store,
-    search: needSearch(),
-    clock: runtime.clock,
-    emitter,
-    prefix,
-    definitions,
-    leaseMs: config.leaseMs ?? 30_000,
-    pollMs: config.pollMs ?? 250,
-    batchSize: config.batchSize ?? 500,
-    concurrency: config.concurrency ?? 2,
-    maxAttempts: config.maxAttempts ?? 10,
-  })
-  const lifecycle = (action: Action, { onLine, signal }: CommandOptions): LifecycleDeps => {
-    const options = workerOptions()
-    return {
-      ...options,
-      tag: config.tag ?? null,
-      workers: options.concurrency,
-      signal,
-      onLine(line) {
-        void action.log(line).catch(() => {})
-        onLine?.(line)
-      },
-      assertHeld: () => action.assertHeld(),
-      mark: () => markNow(store),
-      async drain(version, limits = {}) {
-        const served = (await servedVersions(options)).some((each) => each.version.id === version.id)
-        return await drain(options, { versionIds: [version.id], work: served, signal, ...limits })
-      },
-    }
-  }
-  const origin = (): Origin => ({
-    commandLine: runtime.argv.join(' '),
-    user: runtime.user(),
-    host: runtime.hostname(),
-    pid: runtime.pid,
-    tag: config.tag,
-  })
-  const action = <T>(name: string, run: ActionRun, work: (action: Action) => Promise<T>) =>
-    withAction(store, { action: name, origin: origin(), clock: runtime.clock, ...run }, work)
-
-  const command = async <T>(name: string, options: CommandOptions, work: (deps: LifecycleDeps) => Promise<T>) => {
-    await checkSchema(store)
-    return await action(name, { ...options, exclusive: true }, async (record) => {
-      const deps = lifecycle(record, options)
-      await checkCluster(deps.search)
-      await mendActive(deps)
-      return await work(deps)
-    })
-  }
-  const named = (deps: LifecycleDeps, names: readonly string[]) =>
-    names.length === 0 ? [...definitions] : names.map((each) => definitionOf(deps, each.split('@')[0]!))
-  const documentsOf = async (version: Version) =>
-    search ? await countDocuments(search, version.physical).catch(() => undefined) ?? null : null
+  let umzug: Runner | undefined
 
   return {
-    store,
-    emitter,
-    alias: (name) => `${prefix}${definitionOf({ definitions }, name).name}`,
-    action,
-    async prepare() {
-      await assertServer(db)
-      await applySchema(store)
+    get umzug() {
+      return umzug ??= migrationRunner(base, { onLine: (line) => runtime.write(`${line}\n`) })
     },
+    versions: indexCommands(base),
+    queue: queueCommands(base),
+    alias: (name) => `${prefix}${definitionOf({ definitions }, name).name}`,
+    definitionAlias(name) {
+      const { hash } = definitionOf({ definitions }, name)
+      return definitionAlias({ prefix, index: name, hash })
+    },
+    on: emitter.on,
     async start() {
       if (uninstall) return
       await checkSchema(store)
-      uninstall = parts.capture(definitions, store.schema, () => worker?.wake())
-      if (search && definitions.length > 0) worker = startWorker(workerOptions())
+      uninstall = base.capture(definitions, store.schema, () => worker?.wake())
+      if (base.search && definitions.length > 0) worker = startWorker(base.workerOptions())
     },
     async stop() {
       await worker?.stop()
@@ -201,86 +97,27 @@ export function createPlugin(parts: PluginParts): Plugin {
       uninstall = undefined
     },
     async settled() {
-      const options = workerOptions()
+      const options = base.workerOptions()
       const mark = await markNow(store)
       const served = await servedVersions(options)
       const versionIds = served.map((each) => each.version.id)
-      if (versionIds.length === 0) return
-      worker?.wake()
       if (worker) {
+        worker.wake()
         for (;;) {
           const left = await unprocessed(store, versionIds, mark)
           if (left.changes + left.pending === 0) break
-          await runtime.clock.sleep(10)
+          await runtime.clock.sleep(settledPollMs)
         }
       } else await drain(options, { versionIds, work: true, mark })
       for (const { version } of served) await refresh(options.search, version.physical)
     },
-    versions: {
-      async list() {
-        await checkSchema(store)
-        const versions = await listVersions(store, prefix)
-        const queues = new Map((await backlogs(store, versions.map((each) => each.id))).map((each) => [each.versionId, each]))
-        return await Promise.all(versions.map(async (version) => {
-          const { backlog = 0, lagMs = 0, aborted = 0 } = queues.get(version.id) ?? {}
-          return { ...version, documents: await documentsOf(version), backlog, lagMs, aborted }
-        }))
-      },
-      create: (names = [], options = {}) =>
-        command('es:create', options, async (deps) => {
-          const created: Version[] = []
-          for (const each of named(deps, names)) created.push(await createVersion(deps, each, options.force))
-          return created
-        }),
-      update: (targets = [], options = {}) =>
-        command('es:update', options, async (deps) => {
-          const filled: Version[] = []
-          for (const definition of named(deps, targets)) {
-            const version = await createVersion(deps, definition)
-            filled.push(await fillVersion(deps, version, definition))
-          }
-          return filled
-        }),
-      activate: (targets = [], options = {}) =>
-        command('es:activate', options, async (deps) => {
-          const activated: Version[] = []
-          for (const target of targets.length > 0 ? targets : definitions.map((each) => each.name)) {
-            const version = await findVersion(deps, target)
-            if (version.state !== 'active') await activateVersion(deps, version)
-            activated.push(version)
-          }
-          return activated
-        }),
-      converge: (record, options = {}) => converge(lifecycle(record, options), options.activate ?? true),
-    },
-    queue: {
-      async status() {
-        await checkSchema(store)
-        const versions = await listVersions(store, prefix)
-        const queues = new Map((await backlogs(store, versions.map((each) => each.id))).map((each) => [each.versionId, each]))
-        return versions.map((version) => {
-          const { backlog = 0, lagMs = 0, aborted = 0 } = queues.get(version.id) ?? {}
-          return { index: version.index, version: version.number, state: version.state, backlog, lagMs, aborted }
-        })
-      },
-      async work(signal) {
-        await checkSchema(store)
-        const running = startWorker(workerOptions())
-        await new Promise<void>((resolve) => signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve()))
-        await running.stop()
-      },
-    },
+    up: (options) => up(base, options),
+    planUp: (options) => planUp(base, options),
+    down: (migrate = {}, options) => down(base, migrate, options),
+    planDown: (migrate = {}) => planDown(base, migrate),
     async log(limit) {
       await checkSchema(store)
       return await listActions(store, limit)
     },
   }
-}
-
-async function assertServer(db: Db): Promise<void> {
-  const [row] = await db.query<{ version: number }>(`SELECT current_setting('server_version_num')::int AS version`)
-  if (row!.version >= 130_000) return
-  throw new ElasticUmzugError('DATABASE_VERSION', `PostgreSQL at ${db.label} is version ${row!.version}.`, {
-    next: 'use PostgreSQL 13 or newer',
-  })
 }

@@ -180,6 +180,7 @@ export interface Runtime {
   readonly isTerminal: boolean
   /** Calls back on SIGINT and SIGTERM; gives the function that takes it back. */
   onStop(callback: (signal: string) => void): () => void
-  setExitCode(code: number): void
+  /** Ends the process now. */
+  exit(code: number): never
   readonly clock: Clock
 }

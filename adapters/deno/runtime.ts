@@ -13,7 +13,7 @@ interface DenoLike {
   version: { deno: string }
   args: string[]
   pid: number
-  exitCode: number
+  exit(code: number): never
   cwd(): string
   env: { get(name: string): string | undefined }
   hostname(): string
@@ -56,7 +56,7 @@ export function denoRuntime(): Runtime {
     writeError: (text) => void deno.stderr.writeSync(encoder.encode(text)),
     isTerminal: deno.stdout.isTerminal(),
     onStop: (callback) => onStop(deno, callback),
-    setExitCode: (code) => void (deno.exitCode = code),
+    exit: (code) => deno.exit(code),
     clock: monotonicClock,
   }
 

@@ -56,7 +56,13 @@ function registerCompiler(): void {
   registerTsNode({
     transpileOnly: true,
     skipProject: true,
-    compilerOptions: { module: 'CommonJS', moduleResolution: 'node', target: 'ES2022', esModuleInterop: true, allowJs: false },
+    compilerOptions: {
+      module: 'CommonJS',
+      moduleResolution: 'node',
+      target: 'ES2022',
+      esModuleInterop: true,
+      allowJs: false,
+    },
   })
 }
 

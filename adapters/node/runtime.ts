@@ -39,7 +39,7 @@ export function nodeRuntime(): Runtime {
     writeError: (text) => void process.stderr.write(text),
     isTerminal: process.stdout.isTTY === true,
     onStop,
-    setExitCode: (code) => void (process.exitCode = code),
+    exit: (code) => process.exit(code),
     clock: monotonicClock,
   }
 }

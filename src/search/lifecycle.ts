@@ -59,7 +59,10 @@ export function definitionOf(deps: Pick<LifecycleDeps, 'definitions'>, name: str
 }
 
 /** The newest version made from a definition, if there is one. */
-export async function versionOf(deps: LifecycleDeps, definition: Definition): Promise<Version | undefined> {
+export async function versionOf(
+  deps: Pick<LifecycleDeps, 'store' | 'prefix'>,
+  definition: Definition,
+): Promise<Version | undefined> {
   const versions = await listVersions(deps.store, deps.prefix)
   return versions.filter((each) => each.index === definition.name && each.hash === definition.hash).at(-1)
 }
@@ -68,7 +71,11 @@ export async function versionOf(deps: LifecycleDeps, definition: Definition): Pr
  * Creates a version of the definition, unless there is one. A refused mapping leaves nothing registered; a crash in
  * between leaves a version without physical index, which the next call makes.
  */
-export async function createVersion(deps: LifecycleDeps, definition: Definition, force: boolean = false): Promise<Version> {
+export async function createVersion(
+  deps: LifecycleDeps,
+  definition: Definition,
+  force: boolean = false,
+): Promise<Version> {
   const existing = force ? undefined : await versionOf(deps, definition)
   if (existing) {
     if (existing.state === 'created') await createPhysical(deps.search, existing)
@@ -87,7 +94,9 @@ export async function createVersion(deps: LifecycleDeps, definition: Definition,
     await createPhysical(deps.search, version)
   } catch (error) {
     // Only a refusal is certain: without an answer the index may exist, and the next run goes on with this version.
-    if (error instanceof ElasticUmzugError && error.code !== 'NO_ANSWER') await unregisterVersion(deps.store, version.id)
+    if (error instanceof ElasticUmzugError && error.code !== 'NO_ANSWER') {
+      await unregisterVersion(deps.store, version.id)
+    }
     throw error
   }
   deps.onLine(`${version.physical}: created`)
@@ -102,7 +111,10 @@ export async function fillVersion(deps: LifecycleDeps, start: Version, definitio
   await assertPhysical(deps, version)
   await moveVersion(store, version.id, ['created'], 'populating')
   const expected = await definition.source.count(store.db)
-  await store.db.query(`UPDATE ${store.table.index_versions} SET rows_expected = $2 WHERE id = $1`, [version.id, expected])
+  await store.db.query(`UPDATE ${store.table.index_versions} SET rows_expected = $2 WHERE id = $1`, [
+    version.id,
+    expected,
+  ])
   deps.onLine(`${version.physical}: populating ${expected} rows`)
   await populate(deps, {
     version,
@@ -151,9 +163,13 @@ export async function activateVersion(deps: LifecycleDeps, version: Version): Pr
     })
   }
   if (!(await physicalExists(deps.search, version))) {
-    throw new ElasticUmzugError('VERSION_NOT_READY', `The physical index ${version.physical} is gone from the cluster.`, {
-      next: `npx umzug es:create ${version.index} --force`,
-    })
+    throw new ElasticUmzugError(
+      'VERSION_NOT_READY',
+      `The physical index ${version.physical} is gone from the cluster.`,
+      {
+        next: `npx umzug es:create ${version.index} --force`,
+      },
+    )
   }
   assertReadable(version)
   const mark = await deps.mark()

@@ -170,3 +170,8 @@ function assertNotNewer(store: Store, done: number): void {
     { next: 'npm install elastic-umzug@latest' },
   )
 }
+
+/** Whether the own tables exist. */
+export async function isApplied(store: Store): Promise<boolean> {
+  return (await installedStep(store)) > 0
+}

@@ -1,0 +1,68 @@
+/**
+ * Actions of the families: short to write, alike to use.
+ * @module
+ */
+import {
+  CommandLineAction,
+  type CommandLineFlagParameter,
+  type CommandLineIntegerParameter,
+} from '@rushstack/ts-command-line'
+
+/** What the command line gave. */
+export interface Given {
+  /** Names after the options. */
+  names: readonly string[]
+  flag(name: string): boolean
+  /** Value of an option that takes a whole number. */
+  number(name: string): number | undefined
+}
+
+/** How a command is described. */
+export interface ActionParts {
+  name: string
+  summary: string
+  documentation?: string
+  /** What the names are; without it the command takes none. */
+  names?: string
+  /** Options without a value: `--json` → what it does. */
+  flags?: Readonly<Record<string, string>>
+  /** Options with a whole number. */
+  numbers?: Readonly<Record<string, string>>
+  run(given: Given): Promise<void>
+}
+
+/** Makes an action. */
+export function defineAction(parts: ActionParts): CommandLineAction {
+  return new Action(parts)
+}
+
+class Action extends CommandLineAction {
+  readonly #parts: ActionParts
+  readonly #flags = new Map<string, CommandLineFlagParameter>()
+  readonly #numbers = new Map<string, CommandLineIntegerParameter>()
+
+  constructor(parts: ActionParts) {
+    super({ actionName: parts.name, summary: parts.summary, documentation: parts.documentation ?? parts.summary })
+    this.#parts = parts
+  }
+
+  override onDefineParameters(): void {
+    const { flags = {}, numbers = {}, names } = this.#parts
+    for (const [parameterLongName, description] of Object.entries(flags) as [`--${string}`, string][]) {
+      this.#flags.set(parameterLongName, this.defineFlagParameter({ parameterLongName, description }))
+    }
+    for (const [parameterLongName, description] of Object.entries(numbers) as [`--${string}`, string][]) {
+      const parameter = this.defineIntegerParameter({ parameterLongName, description, argumentName: 'COUNT' })
+      this.#numbers.set(parameterLongName, parameter)
+    }
+    if (names) this.defineCommandLineRemainder({ description: names })
+  }
+
+  override async onExecute(): Promise<void> {
+    await this.#parts.run({
+      names: this.remainder?.values ?? [],
+      flag: (name) => this.#flags.get(name)?.value ?? false,
+      number: (name) => this.#numbers.get(name)?.value,
+    })
+  }
+}

@@ -1,0 +1,49 @@
+/**
+ * What is done to the arguments before the parser gets them.
+ * @module
+ */
+import { ElasticUmzugError } from '../errors.ts'
+
+/** Options that stand anywhere on the command line. */
+export interface Globals {
+  config: string | undefined
+  verbose: boolean
+  /** What is left. */
+  args: string[]
+}
+
+/** Takes `--config PATH` and `--verbose` out. Throws `COMMAND_INVALID` when the path is missing. */
+export function splitGlobals(argv: readonly string[]): Globals {
+  const globals: Globals = { config: undefined, verbose: false, args: [] }
+  for (let at = 0; at < argv.length; at++) {
+    const each = argv[at]!
+    if (each === '--verbose') globals.verbose = true
+    else if (each.startsWith('--config=')) globals.config = each.slice('--config='.length)
+    else if (each === '--config') globals.config = argv[++at] ?? missingPath()
+    else globals.args.push(each)
+  }
+  return globals
+}
+
+function missingPath(): never {
+  throw new ElasticUmzugError('COMMAND_INVALID', '--config needs a path.', { next: 'npx umzug --config PATH COMMAND' })
+}
+
+/**
+ * Puts the options of a command before its names, because the parser takes everything from the first name on as names:
+ * `es:create books --force` becomes `es:create --force books`. `flags` are the options without a value.
+ */
+export function optionsFirst([command, ...rest]: readonly string[], flags: ReadonlySet<string>): string[] {
+  if (command === undefined) return []
+  const options: string[] = []
+  const names: string[] = []
+  for (let at = 0; at < rest.length; at++) {
+    const each = rest[at]!
+    if (!each.startsWith('-')) names.push(each)
+    else {
+      options.push(each)
+      if (!flags.has(each) && !each.includes('=') && at + 1 < rest.length) options.push(rest[++at]!)
+    }
+  }
+  return [command, ...options, ...names]
+}

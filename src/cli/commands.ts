@@ -1,0 +1,59 @@
+/**
+ * All commands: Umzug's own, extended, and the families beside them.
+ * @module
+ */
+import { type CommandLineAction, CommandLineParameterKind } from '@rushstack/ts-command-line'
+import { type Runner, UmzugCLI } from '../migrations/runner.ts'
+import { optionsFirst } from './arguments.ts'
+import { indexActions } from './indexes.ts'
+import { logAction } from './log.ts'
+import { createAction, downAction, upAction } from './migrations.ts'
+import { queueActions } from './queue.ts'
+import type { Session } from './session.ts'
+
+const description = `SQL migrations, search indexes and every changed row in search, without downtime.
+The config is umzug.config.{ts,mts,cts,js,mjs,cjs} in this folder or above it; --config PATH names another.
+--verbose shows the stack of an error. Exit codes: 0 done, 1 failed, 2 wrong command line, 130 stopped by a signal.`
+
+/** The parser with every command. */
+export interface Cli extends UmzugCLI {
+  /** Puts the arguments in the order the parser needs. */
+  arrange(args: readonly string[]): string[]
+}
+
+/** Makes the parser; no config is loaded before a command runs. */
+export function createCli(session: Session): Cli {
+  const extended: Record<string, (session: Session) => CommandLineAction> = {
+    up: upAction,
+    down: downAction,
+    create: createAction,
+  }
+  class Parser extends UmzugCLI implements Cli {
+    override addAction(action: CommandLineAction): void {
+      super.addAction(extended[action.actionName]?.(session) ?? action)
+    }
+
+    arrange(args: readonly string[]): string[] {
+      const action = this.tryGetAction(args[0] ?? '')
+      return action?.remainder ? optionsFirst(args, flagsOf(action)) : [...args]
+    }
+  }
+  const cli = new Parser(lazyUmzug(session), { toolFileName: 'umzug', toolDescription: description })
+  for (const each of [...indexActions(session), ...queueActions(session), logAction(session)]) cli.addAction(each)
+  return cli
+}
+
+// What Umzug's own list actions call; the config is loaded by the first call.
+function lazyUmzug(session: Session): Runner {
+  const umzug = {
+    options: {},
+    pending: async () => await (await session.open()).umzug.pending(),
+    executed: async () => await (await session.open()).umzug.executed(),
+  }
+  return umzug as unknown as Runner
+}
+
+function flagsOf(action: CommandLineAction): Set<string> {
+  const flags = action.parameters.filter((each) => each.kind === CommandLineParameterKind.Flag)
+  return new Set(['--help', '-h', ...flags.map((each) => each.longName)])
+}

@@ -1,0 +1,72 @@
+/**
+ * The command line.
+ * @module
+ */
+import { ElasticUmzugError } from '../errors.ts'
+import type { Runtime } from '../ports.ts'
+import { redact } from '../redact.ts'
+import { type Globals, splitGlobals } from './arguments.ts'
+import { createCli } from './commands.ts'
+import { type Compose, openSession, type Session } from './session.ts'
+
+/** Exit codes: the same for every command. */
+export const exitCodes = { done: 0, failed: 1, usage: 2, stopped: 130 } as const
+
+/** Runs one command line and ends the process with its exit code. A second signal ends it at once. */
+export async function main(runtime: Runtime, compose: Compose): Promise<void> {
+  const stop = new AbortController()
+  runtime.onStop(() => {
+    if (stop.signal.aborted) runtime.exit(exitCodes.stopped)
+    runtime.writeError('\nstopping at the next checkpoint; once more to end at once\n')
+    stop.abort()
+  })
+  runtime.exit(await runCli(runtime, compose, stop.signal))
+}
+
+/** Runs one command line; gives its exit code. Errors are printed with their code and the next step. */
+export async function runCli(runtime: Runtime, compose: Compose, signal: AbortSignal): Promise<number> {
+  const globals = splitGlobals(runtime.argv)
+  const session = openSession({ runtime, compose, configPath: globals.config, signal })
+  try {
+    return await execute(session, globals)
+  } catch (error) {
+    return fail(runtime, error, globals.verbose)
+  } finally {
+    await session.close()
+  }
+}
+
+async function execute(session: Session, { args }: Globals): Promise<number> {
+  const cli = createCli(session)
+  try {
+    await cli.executeWithoutErrorHandling(cli.arrange(args))
+    return exitCodes.done
+  } catch (error) {
+    if (!isUsage(error)) throw error
+    const what = error.message.trim().split('\n').at(-1)!.replace(/^\S+: error: /, '')
+    throw new ElasticUmzugError('COMMAND_INVALID', `The command line is wrong: ${what}`, { next: 'npx umzug --help' })
+  }
+}
+
+function isUsage(error: unknown): error is Error {
+  return error instanceof Error && typeof (error as { exitCode?: unknown }).exitCode === 'number'
+}
+
+function fail(runtime: Runtime, error: unknown, verbose: boolean): number {
+  const { code, text } = describe(error)
+  runtime.writeError(`error ${code}: ${redact(text)}\n`)
+  if (verbose) runtime.writeError(`${redact(stackOf(error))}\n`)
+  if (code === 'STOPPED') return exitCodes.stopped
+  return code === 'COMMAND_INVALID' ? exitCodes.usage : exitCodes.failed
+}
+
+function describe(error: unknown): { code: string; text: string } {
+  if (error instanceof ElasticUmzugError) return { code: error.code, text: error.message }
+  const text = error instanceof Error ? error.message || error.name : String(error)
+  return { code: 'UNEXPECTED', text: `${text}\n  next: run it again with --verbose for the stack` }
+}
+
+function stackOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  return error.cause === undefined ? error.stack ?? '' : `${error.stack}\ncaused by: ${stackOf(error.cause)}`
+}

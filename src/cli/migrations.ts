@@ -1,0 +1,134 @@
+/**
+ * `up`, `down` and `create`: Umzug's commands with all their options, and ours beside them.
+ * @module
+ */
+import type {
+  CommandLineAction,
+  CommandLineChoiceParameter,
+  CommandLineFlagParameter,
+} from '@rushstack/ts-command-line'
+import type { MigrateDownOptions, MigrateUpOptions } from '../commands/up.ts'
+import { CreateAction, DownAction, type Runner, UpAction } from '../migrations/runner.ts'
+import { followProgress } from './progress.ts'
+import type { Session } from './session.ts'
+
+/** `umzug up`. */
+export function upAction(session: Session): CommandLineAction {
+  return new Up(session)
+}
+
+/** `umzug down`. */
+export function downAction(session: Session): CommandLineAction {
+  return new Down(session)
+}
+
+/** `umzug create`. */
+export function createAction(session: Session): CommandLineAction {
+  return new Create(session)
+}
+
+// Umzug's actions call the instance they are given; these stand in for it, and add what the options say.
+function standIn(methods: object): Runner {
+  return { options: {}, ...methods } as unknown as Runner
+}
+
+class Up extends UpAction {
+  readonly #session: Session
+  #noSearch!: CommandLineFlagParameter
+  #noActivate!: CommandLineFlagParameter
+  #dryRun!: CommandLineFlagParameter
+
+  constructor(session: Session) {
+    super(standIn({ up: (migrate: MigrateUpOptions) => this.#run(migrate) }))
+    this.#session = session
+  }
+
+  override onDefineParameters(): void {
+    super.onDefineParameters()
+    this.#noSearch = flag(this, '--no-search', 'Applies SQL migrations only; the search indexes stay as they are.')
+    this.#noActivate = flag(
+      this,
+      '--no-activate',
+      'Prepares new index versions until they are ready, and leaves the alias.',
+    )
+    this.#dryRun = flag(this, '--dry-run', 'Prints what would be done, and changes nothing.')
+  }
+
+  async #run(migrate: MigrateUpOptions): Promise<unknown[]> {
+    const { print, signal, runtime } = this.#session
+    const plugin = await this.#session.open()
+    const options = { migrate, search: !this.#noSearch.value, activate: !this.#noActivate.value, onLine: print, signal }
+    if (this.#dryRun.value) {
+      for (const line of await plugin.planUp(options)) print(line)
+      return []
+    }
+    const end = followProgress(plugin, runtime)
+    const { migrations, indexes } = await plugin.up(options).finally(end)
+    const changed = indexes.filter((each) => each.outcome !== 'unchanged')
+    print(
+      `up: ${counted(migrations.length, 'migration')} applied, ${counted(changed.length, 'index', 'indexes')} changed`,
+    )
+    return migrations
+  }
+}
+
+class Down extends DownAction {
+  readonly #session: Session
+  #dryRun!: CommandLineFlagParameter
+
+  constructor(session: Session) {
+    super(standIn({ down: (migrate: MigrateDownOptions) => this.#run(migrate) }))
+    this.#session = session
+  }
+
+  override onDefineParameters(): void {
+    super.onDefineParameters()
+    this.#dryRun = flag(this, '--dry-run', 'Prints what would be reverted, and changes nothing.')
+  }
+
+  async #run(migrate: MigrateDownOptions): Promise<unknown[]> {
+    const { print, signal } = this.#session
+    const plugin = await this.#session.open()
+    if (this.#dryRun.value) {
+      for (const line of await plugin.planDown(migrate)) print(line)
+      return []
+    }
+    const reverted = await plugin.down(migrate, { onLine: print, signal })
+    print(`down: ${counted(reverted.length, 'migration')} reverted`)
+    return reverted
+  }
+}
+
+class Create extends CreateAction {
+  readonly #session: Session
+  #template!: CommandLineChoiceParameter
+
+  constructor(session: Session) {
+    super(standIn({ create: (options: Parameters<Runner['create']>[0]) => this.#run(options) }))
+    this.#session = session
+  }
+
+  override onDefineParameters(): void {
+    super.onDefineParameters()
+    this.#template = this.defineChoiceParameter({
+      parameterLongName: '--template',
+      description:
+        'What the file starts with. Files of the folder `templates` of the config come before the built-in ones.',
+      alternatives: ['umzug', 'sql', 'search'],
+      defaultValue: 'umzug',
+    })
+  }
+
+  async #run(options: Parameters<Runner['create']>[0]): Promise<void> {
+    const { umzug } = await this.#session.open()
+    await umzug.create({ ...options, template: this.#template.value })
+  }
+}
+
+function flag(action: CommandLineAction, parameterLongName: string, description: string): CommandLineFlagParameter {
+  return action.defineFlagParameter({ parameterLongName, description })
+}
+
+function counted(count: number, one: string, many: string = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`
+}

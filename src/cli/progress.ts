@@ -1,0 +1,54 @@
+/**
+ * Progress of a populate: one moving line in a terminal, a plain line now and then elsewhere.
+ * @module
+ */
+import type { Events } from '../events.ts'
+import type { ElasticUmzug } from '../plugin.ts'
+import type { Clock, Runtime } from '../ports.ts'
+
+const terminalEveryMs = 100
+const plainEveryMs = 10_000
+
+/** Prints progress until the returned function is called. */
+export function followProgress(plugin: Pick<ElasticUmzug, 'on'>, runtime: Runtime): () => void {
+  const everyMs = runtime.isTerminal ? terminalEveryMs : plainEveryMs
+  const meter = createMeter(runtime.clock)
+  let last = runtime.clock.now()
+  let shown = false
+  const off = plugin.on('populate:page:complete', (event) => {
+    const text = meter(event)
+    if (runtime.clock.now() - last < everyMs) return
+    last = runtime.clock.now()
+    shown = true
+    runtime.write(runtime.isTerminal ? `\r\x1b[K${text}` : `${text}\n`)
+  })
+  return () => {
+    off()
+    if (shown && runtime.isTerminal) runtime.write('\r\x1b[K')
+  }
+}
+
+/** Turns events into a line with rate and estimated time left, per version, from its first event on. */
+export function createMeter(clock: Clock): (event: Events['populate:page:complete']) => string {
+  const starts = new Map<string, { at: number; total: number }>()
+  return ({ index, version, documents, total, expected }) => {
+    const name = `${index}-${version}`
+    const start = starts.get(name) ?? { at: clock.now(), total: total - documents }
+    starts.set(name, start)
+    const seconds = Math.max(0.001, (clock.now() - start.at) / 1_000)
+    const rate = (total - start.total) / seconds
+    const percent = expected === 0 ? 100 : Math.min(100, (100 * total) / expected)
+    const left = rate > 0 ? Math.max(0, expected - total) / rate : 0
+    return `${name}: ${total} of ${expected} (${percent.toFixed(0)} %), ${rate.toFixed(0)} documents/s, ${
+      duration(left)
+    } left`
+  }
+}
+
+/** `75` → `1m15s`. */
+export function duration(seconds: number): string {
+  const whole = Math.round(seconds)
+  if (whole < 60) return `${whole}s`
+  if (whole < 3_600) return `${Math.floor(whole / 60)}m${whole % 60}s`
+  return `${Math.floor(whole / 3_600)}h${Math.floor((whole % 3_600) / 60)}m`
+}

@@ -1,0 +1,57 @@
+/**
+ * One run of the command line: what every command needs.
+ * @module
+ */
+import { loadConfig } from '../config.ts'
+import type { Config } from '../config.ts'
+import type { ElasticUmzug } from '../plugin.ts'
+import type { Runtime } from '../ports.ts'
+
+/** Makes the plugin of a config; `folder` is where its globs start. */
+export type Compose = (config: Config, options: { folder: string; runtime: Runtime }) => ElasticUmzug
+
+/** One run of the command line. */
+export interface Session {
+  readonly runtime: Runtime
+  /** Aborted by the first SIGINT or SIGTERM. */
+  readonly signal: AbortSignal
+  /** Loads the config, once, and gives its plugin. Throws what `loadConfig` does. */
+  open(): Promise<ElasticUmzug>
+  /** Prints a line. */
+  print(line: string): void
+  /** Closes what the config opened. */
+  close(): Promise<void>
+}
+
+/** What a session is made of. */
+export interface SessionParts {
+  runtime: Runtime
+  compose: Compose
+  configPath: string | undefined
+  signal: AbortSignal
+}
+
+/** Makes a session; nothing is loaded before a command asks for it, so that `--help` works anywhere. */
+export function openSession({ runtime, compose, configPath, signal }: SessionParts): Session {
+  let loading: Promise<{ config: Config; plugin: ElasticUmzug }> | undefined
+  const load = async () => {
+    const { config, folder } = await loadConfig(runtime, configPath)
+    return { config, plugin: compose(config, { folder, runtime }) }
+  }
+  return {
+    runtime,
+    signal,
+    open: async () => (await (loading ??= load())).plugin,
+    print: (line) => runtime.write(`${line}\n`),
+    async close() {
+      const loaded = await loading?.catch(() => undefined)
+      if (loaded) await closeClients(loaded.config)
+    },
+  }
+}
+
+async function closeClients({ sequelize, elasticsearch }: Config): Promise<void> {
+  await sequelize.close().catch(() => {})
+  const { close } = (elasticsearch ?? {}) as { close?: () => Promise<void> }
+  await close?.call(elasticsearch).catch(() => {})
+}

@@ -1,0 +1,23 @@
+/**
+ * Plain text tables.
+ * @module
+ */
+
+/** Rows under their heads, in columns; numbers to the right. */
+export function table(heads: readonly string[], rows: readonly (readonly (string | number | null)[])[]): string[] {
+  const texts = rows.map((row) => row.map((each) => each === null ? '-' : String(each)))
+  const widths = heads.map((head, at) => Math.max(head.length, ...texts.map((row) => row[at]!.length)))
+  const numeric = heads.map((_, at) =>
+    rows.length > 0 && rows.every((row) => typeof row[at] === 'number' || row[at] === null)
+  )
+  const line = (cells: readonly string[]) =>
+    cells.map((each, at) => numeric[at] ? each.padStart(widths[at]!) : each.padEnd(widths[at]!)).join('  ').trimEnd()
+  return [line(heads), ...texts.map(line)]
+}
+
+/** Milliseconds in the largest fitting unit. */
+export function age(ms: number): string {
+  if (ms < 1_000) return `${Math.round(ms)} ms`
+  if (ms < 60_000) return `${(ms / 1_000).toFixed(1)} s`
+  return `${Math.round(ms / 60_000)} min`
+}

@@ -1,0 +1,172 @@
+/**
+ * What every command stands on: one database, one cluster, one config.
+ * @module
+ */
+import { assertConfig, type Config } from '../config.ts'
+import { ElasticUmzugError } from '../errors.ts'
+import { createEmitter, type Emitter } from '../events.ts'
+import type { Db, Runtime, SearchClient } from '../ports.ts'
+import { markNow } from '../queue/changes.ts'
+import { drain } from '../queue/drain.ts'
+import { servedVersions, type WorkerOptions } from '../queue/worker.ts'
+import { assertDistinct, type Definition } from '../search/definition.ts'
+import type { LifecycleDeps } from '../search/lifecycle.ts'
+import { type Action, type Origin, withAction } from '../store/actions.ts'
+import { openStore, type Store } from '../store/store.ts'
+
+/** What the plugin is made of. */
+export interface PluginParts {
+  config: Config
+  /** Folder that globs of the config are relative to. */
+  folder: string
+  db: Db
+  search: SearchClient | undefined
+  runtime: Runtime
+  /** Installs the capture of changes; gives the function that takes it back. */
+  capture(definitions: readonly Definition[], schema: string, wake: () => void): () => void
+}
+
+/** Options of every command. */
+export interface CommandOptions {
+  /** Gets each line of what happens. */
+  onLine?: (line: string) => void
+  /** Stops the command at its next checkpoint. */
+  signal?: AbortSignal | undefined
+}
+
+/** A command on its way: one recorded action. */
+export interface Run {
+  readonly action: Action
+  readonly signal: AbortSignal | undefined
+  /** Tells a line: to the caller and to the record. */
+  say(line: string): void
+}
+
+/** What commands use. */
+export interface Base {
+  readonly config: Config
+  readonly folder: string
+  readonly definitions: readonly Definition[]
+  readonly prefix: string
+  readonly db: Db
+  readonly store: Store
+  readonly emitter: Emitter
+  readonly runtime: Runtime
+  readonly search: SearchClient | undefined
+  readonly capture: PluginParts['capture']
+  /** The search client, or `CONFIG_INVALID`. */
+  needSearch(): SearchClient
+  workerOptions(): WorkerOptions
+  lifecycle(run: Run): LifecycleDeps
+  /** Runs the work as one recorded action under the run lock. */
+  run<T>(name: string, options: CommandOptions, work: (run: Run) => Promise<T>): Promise<T>
+}
+
+/** Checks the config and puts the parts together; connects to nothing yet. */
+export function createBase(parts: PluginParts): Base {
+  const { config, db, search } = parts
+  assertConfig(config)
+  const definitions = config.indexes ?? []
+  assertDistinct(definitions)
+  const base: Base = {
+    ...parts,
+    definitions,
+    prefix: config.prefix ?? '',
+    store: openStore(db, config.schema ?? 'elastic_umzug'),
+    emitter: createEmitter(),
+    needSearch() {
+      if (search) return search
+      throw new ElasticUmzugError('CONFIG_INVALID', 'The config has no `elasticsearch`.', {
+        next: 'add elasticsearch: new Client({ node }) to the config file',
+      })
+    },
+    workerOptions: () => workerOptions(base),
+    lifecycle: (run) => lifecycle(base, run),
+    run: (name, options, work) => recorded(base, name, options, work),
+  }
+  return base
+}
+
+function workerOptions({ config, definitions, prefix, store, emitter, runtime, needSearch }: Base): WorkerOptions {
+  return {
+    store,
+    search: needSearch(),
+    clock: runtime.clock,
+    emitter,
+    prefix,
+    definitions,
+    leaseMs: config.leaseMs ?? 30_000,
+    pollMs: config.pollMs ?? 250,
+    batchSize: config.batchSize ?? 500,
+    concurrency: config.concurrency ?? 2,
+    maxAttempts: config.maxAttempts ?? 10,
+  }
+}
+
+function lifecycle(base: Base, { action, signal, say }: Run): LifecycleDeps {
+  const options = base.workerOptions()
+  return {
+    ...options,
+    tag: base.config.tag ?? null,
+    workers: options.concurrency,
+    signal,
+    onLine: say,
+    assertHeld: () => action.assertHeld(),
+    mark: () => markNow(base.store),
+    async drain(version, limits = {}) {
+      const served = (await servedVersions(options)).some((each) => each.version.id === version.id)
+      return await drain(options, { versionIds: [version.id], work: served, signal, ...limits })
+    },
+  }
+}
+
+async function recorded<T>(
+  base: Base,
+  name: string,
+  { onLine, signal }: CommandOptions,
+  work: (run: Run) => Promise<T>,
+): Promise<T> {
+  const { store, runtime, emitter } = base
+  const tell = onLine ?? (() => {})
+  const options = { action: name, origin: originOf(base), clock: runtime.clock, exclusive: true, onLine: tell }
+  return await withAction(store, options, async (action) => {
+    let logged: Promise<unknown> = Promise.resolve()
+    const say = (line: string) => {
+      tell(line)
+      // One after another, so that the record has the lines in order; a line that cannot be kept stops nothing.
+      logged = logged.then(() => action.log(line)).catch(() => {})
+    }
+    const off = emitter.on('populate:page:complete', ({ documents }) => action.count('documents', documents))
+    try {
+      return await work({ action: stoppable(action, signal), signal, say })
+    } finally {
+      off()
+      await logged
+    }
+  })
+}
+
+// Asked before every step, so a signal stops a run between two steps and never inside one.
+function stoppable(action: Action, signal: AbortSignal | undefined): Action {
+  return {
+    ...action,
+    assertHeld() {
+      action.assertHeld()
+      if (signal?.aborted) {
+        throw new ElasticUmzugError('STOPPED', 'Stopped by a signal before the next step.', {
+          next: 'run the same command again; it goes on from there',
+        })
+      }
+    },
+  }
+}
+
+function originOf({ config, runtime }: Base): Origin {
+  return {
+    commandLine: runtime.argv.join(' '),
+    user: runtime.user(),
+    host: runtime.hostname(),
+    pid: runtime.pid,
+    tag: config.tag,
+  }
+}

@@ -1,0 +1,125 @@
+/**
+ * `up` and `down`: everything a deploy changes, as one recorded action under the run lock.
+ * @module
+ */
+import { ElasticUmzugError } from '../errors.ts'
+import { createRunner, type Runner } from '../migrations/runner.ts'
+import { checkCluster } from '../search/physical.ts'
+import type { Converged } from '../search/lifecycle.ts'
+import { applySchema, isApplied } from '../store/schema.ts'
+import type { Base, CommandOptions, Run } from './base.ts'
+import { convergeIndexes, indexCommands, planIndexes, type Step } from './indexes.ts'
+
+/** Umzug's options of `up`. */
+export type MigrateUpOptions = NonNullable<Parameters<Runner['up']>[0]>
+
+/** Umzug's options of `down`. */
+export type MigrateDownOptions = NonNullable<Parameters<Runner['down']>[0]>
+
+/** Options of `up`. */
+export interface UpOptions extends CommandOptions {
+  /** Which SQL migrations; default all pending ones. */
+  migrate?: MigrateUpOptions
+  /** False leaves the search indexes alone. */
+  search?: boolean
+  /** False prepares versions until they are ready, and does not move the alias. */
+  activate?: boolean
+}
+
+/** What `up` did. */
+export interface UpResult {
+  /** Names of the applied migrations. */
+  migrations: string[]
+  indexes: Converged[]
+}
+
+/** Creates and upgrades the own tables. Throws `DATABASE_VERSION` before PostgreSQL 13. */
+export async function prepare({ db, store }: Base): Promise<void> {
+  const [row] = await db.query<{ version: number }>(`SELECT current_setting('server_version_num')::int AS version`)
+  if (row!.version < 130_000) {
+    throw new ElasticUmzugError('DATABASE_VERSION', `PostgreSQL at ${db.label} is version ${row!.version}.`, {
+      next: 'use PostgreSQL 13 or newer',
+    })
+  }
+  await applySchema(store)
+}
+
+/** The runner of SQL migrations; with `within` it takes part in an action that already holds the run lock. */
+export function migrationRunner(base: Base, options: CommandOptions = {}, within?: Run): Runner {
+  const { config, folder, store, runtime } = base
+  let current = within
+  return createRunner({
+    config,
+    folder,
+    store,
+    runtime,
+    context: () => ({ elastic: indexCommands(base, current), data: {} }),
+    async exclusive(name, work) {
+      if (within) return await work(within.action)
+      await prepare(base)
+      return await base.run(name, options, async (run) => {
+        current = run
+        return await capturing(base, () => work(run.action))
+      })
+    },
+    onLine: (line) => (current?.say ?? options.onLine ?? (() => {}))(line),
+  })
+}
+
+/** Own tables, pending SQL migrations, then the search indexes. A killed run is gone on with by the next one. */
+export async function up(base: Base, options: UpOptions = {}): Promise<UpResult> {
+  const searching = options.search !== false && base.definitions.length > 0
+  // Before the first migration: a deploy that cannot be finished is better not begun.
+  if (searching) await checkCluster(base.needSearch())
+  await prepare(base)
+  return await base.run('up', options, (run) =>
+    capturing(base, async () => {
+      const applied = await migrationRunner(base, options, run).up(options.migrate)
+      run.action.count('migrations', applied.length)
+      const indexes = searching ? await convergeIndexes(base, run, options.activate ?? true) : []
+      return { migrations: applied.map((each) => each.name), indexes }
+    }))
+}
+
+/** Reverts SQL migrations; search indexes stay as they are. */
+export async function down(base: Base, migrate: MigrateDownOptions, options: CommandOptions = {}): Promise<string[]> {
+  const reverted = await migrationRunner(base, options).down(migrate)
+  return reverted.map((each) => each.name)
+}
+
+/** What `up` would do, a line each; changes nothing. */
+export async function planUp(base: Base, options: UpOptions = {}): Promise<string[]> {
+  const pending = await migrationRunner(base, options).pending()
+  const searching = options.search !== false && base.definitions.length > 0
+  const steps: Step[] = options.activate === false ? ['created', 'populated'] : ['created', 'populated', 'activated']
+  const indexes = searching ? await planIndexes(base, base.definitions, steps, await isApplied(base.store)) : []
+  return [...chosenFrom(pending, options.migrate).map((name) => `${name}: would be applied`), ...indexes]
+}
+
+/** What `down` would do, a line each; changes nothing. */
+export async function planDown(base: Base, migrate: MigrateDownOptions): Promise<string[]> {
+  const executed = (await migrationRunner(base).executed()).reverse()
+  const byDefault = 'to' in migrate || 'migrations' in migrate ? migrate : { step: 1, ...migrate }
+  return chosenFrom(executed, byDefault).map((name) => `${name}: would be reverted`)
+}
+
+// The same choice as Umzug's: `to` includes its name, and 0 is everything.
+function chosenFrom(
+  all: readonly { name: string }[],
+  { to, step, migrations }: { to?: string | 0; step?: number; migrations?: string[] } = {},
+): string[] {
+  const names = all.map((each) => each.name)
+  if (migrations) return names.filter((each) => migrations.includes(each))
+  if (to) return names.slice(0, names.indexOf(to) + 1)
+  return names.slice(0, step)
+}
+
+// Migrations write rows through the application's models: those changes have to reach the indexes too.
+async function capturing<T>({ capture, definitions, store }: Base, work: () => Promise<T>): Promise<T> {
+  const uninstall = capture(definitions, store.schema, () => {})
+  try {
+    return await work()
+  } finally {
+    uninstall()
+  }
+}
