@@ -23,7 +23,9 @@ const movies: Definition = defineIndex({
       distributor: { type: 'keyword' },
       rating: { type: 'double' },
       votes: { type: 'integer' },
-      director: { properties: { id: { type: 'integer' }, name: { type: 'text', fields: { raw: { type: 'keyword' } } } } },
+      director: {
+        properties: { id: { type: 'integer' }, name: { type: 'text', fields: { raw: { type: 'keyword' } } } },
+      },
     },
   },
   source: fromModel(Movie, {

@@ -34,7 +34,9 @@ function start(file: string, args: string[], options: { group?: boolean } = {}):
 
 /** Runs one command of elastic-umzug in a process of its own and shows what it prints. Throws when it fails. */
 export async function umzug(...args: string[]): Promise<string[]> {
-  const [file, ...before] = deno ? [process.execPath, 'run', '-A', '--no-lock', '../../adapters/node/bin.ts'] : ['npx', 'umzug']
+  const [file, ...before] = deno
+    ? [process.execPath, 'run', '-A', '--no-lock', '../../adapters/node/bin.ts']
+    : ['npx', 'umzug']
   const shown = deno ? ['deno', ...before] : [file!, ...before]
   show(`$ ${[...shown, ...args].join(' ')}`)
   const child = start(file!, [...before, ...args])

@@ -25,7 +25,9 @@ export async function bestRated(index: string, words: string): Promise<string[]>
   })
   return hits.hits.map(({ _source }) => {
     const { title, released, rating, director } = _source!
-    return `${rating?.toFixed(1) ?? '  -'}  ${title} (${released.slice(0, 4)})${director ? `, by ${director.name}` : ''}`
+    return `${rating?.toFixed(1) ?? '  -'}  ${title} (${released.slice(0, 4)})${
+      director ? `, by ${director.name}` : ''
+    }`
   })
 }
 

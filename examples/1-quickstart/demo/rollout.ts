@@ -37,7 +37,9 @@ export async function rollOut(oldServer: Server, newServer: ElasticUmzug, alias:
   await newServer.start()
   await sleep(sideBySideMs)
   const { rows, seconds } = await oldServer.pause()
-  output(`writers: ${count(rows)} rows in ${seconds.toFixed(1)} s, ${count(Math.round(rows / seconds))} rows per second`)
+  output(
+    `writers: ${count(rows)} rows in ${seconds.toFixed(1)} s, ${count(Math.round(rows / seconds))} rows per second`,
+  )
   await newServer.settled()
   report(await reader.stop(), before)
 }

@@ -96,7 +96,9 @@ async function lookBack(): Promise<void> {
 
 async function check(version: string, expected: Parameters<typeof compare>[2]): Promise<void> {
   const physical = Object.keys(await client.indices.getAlias({ name: alias }))
-  if (physical.join() !== `${alias.slice(0, -'movies'.length)}${version}`) throw new Error(`the alias is on ${physical}`)
+  if (physical.join() !== `${alias.slice(0, -'movies'.length)}${version}`) {
+    throw new Error(`the alias is on ${physical}`)
+  }
   const { compared, different } = await compare(client, alias, expected)
   output(`${version}: compared ${count(compared)}, different ${different.length}`)
   if (different.length > 0) throw new Error(`different: movies ${different.slice(0, 20).join(', ')}`)
