@@ -18,14 +18,15 @@ export function splitGlobals(argv: readonly string[]): Globals {
   for (let at = 0; at < argv.length; at++) {
     const each = argv[at]!
     if (each === '--verbose') globals.verbose = true
-    else if (each.startsWith('--config=')) globals.config = each.slice('--config='.length)
-    else if (each === '--config') globals.config = argv[++at] ?? missingPath()
+    else if (each.startsWith('--config=')) globals.config = assertPath(each.slice('--config='.length))
+    else if (each === '--config') globals.config = assertPath(argv[++at])
     else globals.args.push(each)
   }
   return globals
 }
 
-function missingPath(): never {
+function assertPath(path: string | undefined): string {
+  if (path && !path.startsWith('-')) return path
   throw new ElasticUmzugError('COMMAND_INVALID', '--config needs a path.', { next: 'npx umzug --config PATH COMMAND' })
 }
 

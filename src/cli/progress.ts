@@ -28,20 +28,19 @@ export function followProgress(plugin: Pick<ElasticUmzug, 'on'>, runtime: Runtim
   }
 }
 
-/** Turns events into a line with rate and estimated time left, per version, from its first event on. */
+/** Turns events into a line, with rate and estimated time left from the second event of a version on. */
 export function createMeter(clock: Clock): (event: Events['populate:page:complete']) => string {
   const starts = new Map<string, { at: number; total: number }>()
-  return ({ index, version, documents, total, expected }) => {
+  return ({ index, version, total, expected }) => {
     const name = `${index}-${version}`
-    const start = starts.get(name) ?? { at: clock.now(), total: total - documents }
-    starts.set(name, start)
-    const seconds = Math.max(0.001, (clock.now() - start.at) / 1_000)
-    const rate = (total - start.total) / seconds
     const percent = expected === 0 ? 100 : Math.min(100, (100 * total) / expected)
-    const left = rate > 0 ? Math.max(0, expected - total) / rate : 0
-    return `${name}: ${total} of ${expected} (${percent.toFixed(0)} %), ${rate.toFixed(0)} documents/s, ${
-      duration(left)
-    } left`
+    const done = `${name}: ${total} of ${expected} (${percent.toFixed(0)} %)`
+    const start = starts.get(name)
+    // How long the first page took is not known, so the rate begins behind it.
+    if (start === undefined) return starts.set(name, { at: clock.now(), total }) && done
+    const rate = (total - start.total) / Math.max(0.001, (clock.now() - start.at) / 1_000)
+    if (rate <= 0) return done
+    return `${done}, ${rate.toFixed(0)} documents/s, ${duration(Math.max(0, expected - total) / rate)} left`
   }
 }
 
