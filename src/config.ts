@@ -3,7 +3,7 @@
  * @module
  */
 import type { Sequelize } from 'sequelize'
-import { ElasticUmzugError } from './errors.ts'
+import { ElasticUmzugError, isOwnError } from './errors.ts'
 import type { Runtime } from './ports.ts'
 import type { Definition } from './search/definition.ts'
 
@@ -96,16 +96,23 @@ export async function findConfig(runtime: Runtime, path?: string): Promise<strin
 /** Loads and checks the config. Throws `CONFIG_NOT_FOUND`, `CONFIG_FAILED` or `CONFIG_INVALID`. */
 export async function loadConfig(runtime: Runtime, path?: string): Promise<LoadedConfig> {
   const found = await findConfig(runtime, path)
-  const loaded = await runtime.load(found).catch((error) => {
-    throw new ElasticUmzugError('CONFIG_FAILED', `The config file ${found} could not be loaded: ${messageOf(error)}`, {
-      next: 'correct what it says; --verbose shows the stack',
-      cause: error,
-    })
-  })
-  const exported = unwrap(loaded)
-  const config = typeof exported === 'function' ? await (exported as () => unknown)() : exported
+  const config = await readConfig(runtime, found).catch((error) => failed(found, error))
   assertConfig(config, found)
   return { config, path: found, folder: runtime.dirname(found) }
+}
+
+async function readConfig(runtime: Runtime, path: string): Promise<unknown> {
+  const exported = unwrap(await runtime.load(path))
+  return typeof exported === 'function' ? await (exported as () => unknown)() : exported
+}
+
+// What `defineIndex` refuses while the file runs says itself what is wrong.
+function failed(path: string, error: unknown): never {
+  if (isOwnError(error)) throw error
+  throw new ElasticUmzugError('CONFIG_FAILED', `The config file ${path} could not be loaded: ${messageOf(error)}`, {
+    next: 'correct what it says; --verbose shows where',
+    cause: error,
+  })
 }
 
 // A CommonJS module that was compiled from ESM has its default export one level deeper.
@@ -115,7 +122,7 @@ function unwrap(loaded: Record<string, unknown>): unknown {
 }
 
 function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
+  return error instanceof Error ? error.message || error.name : String(error)
 }
 
 /** Throws `CONFIG_INVALID` when a value cannot be used. */
@@ -124,11 +131,18 @@ export function assertConfig(config: unknown, where: string = 'the config'): ass
     throw new ElasticUmzugError('CONFIG_INVALID', `${where}: ${what}.`, { next })
   }
   if (typeof config !== 'object' || config === null) {
-    return fail(`it exports ${config === null ? 'null' : typeof config}, not an object`, 'export default defineConfig({ … })')
+    return fail(
+      `it exports ${config === null ? 'null' : typeof config}, not an object`,
+      'export default defineConfig({ … })',
+    )
   }
   const { sequelize, elasticsearch, indexes, prefix } = config as Partial<Config>
   const methods = ['query', 'define', 'getQueryInterface'] as const
-  if (!methods.every((each) => typeof (sequelize as unknown as Record<string, unknown> | undefined)?.[each] === 'function')) {
+  if (
+    !methods.every((each) =>
+      typeof (sequelize as unknown as Record<string, unknown> | undefined)?.[each] === 'function'
+    )
+  ) {
     fail('`sequelize` is not a Sequelize instance', "give the application's own: sequelize: new Sequelize(…)")
   }
   const dialect = (sequelize as unknown as { getDialect?: () => string }).getDialect?.()

@@ -61,6 +61,12 @@ export class ElasticUmzugError extends Error {
   }
 }
 
+/** Whether an error is one of ours; true also for those of another copy of this package, say a global command line. */
+export function isOwnError(error: unknown): error is ElasticUmzugError {
+  const { name, code } = (error ?? {}) as { name?: unknown; code?: unknown }
+  return name === 'ElasticUmzugError' && typeof code === 'string' && Object.hasOwn(errorCodes, code)
+}
+
 /** No answer to a request: it may still take effect, unless `sent` is false. */
 export class NoAnswerError extends ElasticUmzugError {
   /** False only if the request surely never left this process. */
