@@ -7,6 +7,7 @@ import { randomBytes } from 'node:crypto'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { keepProject } from './keeper.ts'
 import { freePort } from './ports.ts'
 import type { Kind, Server } from './servers.ts'
 
@@ -29,11 +30,13 @@ export async function startContainer(kind: Kind): Promise<Server> {
   const variables = kind === 'postgres'
     ? { POSTGRES_PORT: String(port), POSTGRES_PASSWORD: password }
     : { ELASTICSEARCH_PORT: String(port) }
+  const project = `elastic-umzug-${kind}-${process.pid}-${port}`
   const compose = (...args: string[]) =>
-    run('docker', ['compose', '--file', file, '--project-name', `elastic-umzug-${kind}-${process.pid}`, ...args], {
+    run('docker', ['compose', '--file', file, '--project-name', project, ...args], {
       env: { ...process.env, ...variables },
     })
   const down = async () => void await compose('down', '--volumes', '--timeout', '2')
+  keepProject(project)
   await compose('up', '--wait', kind).catch(async (error) => {
     await down().catch(() => undefined)
     throw error

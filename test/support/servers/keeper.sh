@@ -2,8 +2,10 @@
 #   group PGID SIGNAL   a process group, and the signal that ends it
 #   ended PGID          a group that is gone already
 #   folder PATH         a folder to remove
+#   project NAME        a compose project to take down
 trap '' INT TERM HUP
 groups=''
+projects=''
 nl='
 '
 folders=''
@@ -17,8 +19,12 @@ while read -r word first rest; do
       done
       groups=$left
       ;;
+    project) projects="$projects $first" ;;
     folder) folders="$folders$first${rest:+ $rest}$nl" ;;
   esac
+done
+for project in $projects; do
+  docker compose --project-name "$project" down --volumes --timeout 2 >/dev/null 2>&1
 done
 for group in $groups; do
   kill -s "${group#*:}" -- "-${group%%:*}" 2>/dev/null

@@ -49,6 +49,16 @@ function tell(line: string): void {
   keeper.stdin?.write(`${line}\n`)
 }
 
+/** Ends a process group with this signal when this process is gone. */
+export function keepGroup(pid: number, signal: 'SIGQUIT' | 'SIGKILL'): void {
+  tell(`group ${pid} ${signal.slice(3)}`)
+}
+
+/** Removes the containers of a compose project when this process is gone. */
+export function keepProject(name: string): void {
+  tell(`project ${name}`)
+}
+
 /** Ends everything this process started, removes its folders, and waits for that. */
 export async function endAll(): Promise<void> {
   const closing = keeper
@@ -98,22 +108,21 @@ export function startGroup(options: Spawn): Group {
   child.unref()
   const pid = child.pid
   if (pid === undefined) throw new Error(`${options.command} could not be started`)
-  tell(`group ${pid} ${options.signal.slice(3)}`)
+  keepGroup(pid, options.signal)
   return {
     pid,
     running: () => !ended,
     exitCode: () => exitCode,
-    end: async (signal) => {
-      await endGroup(pid, signal)
-      tell(`ended ${pid}`)
-    },
+    end: (signal) => endGroup(pid, signal),
   }
 }
 
-async function endGroup(pid: number, signal: NodeJS.Signals): Promise<void> {
+/** Sends a signal to a process group and waits until it is gone; after ten seconds with SIGKILL. */
+export async function endGroup(pid: number, signal: NodeJS.Signals): Promise<void> {
   send(pid, signal)
   for (let waited = 0; waited < 10_000 && send(pid, 0); waited += 50) await sleep(50)
   send(pid, 'SIGKILL')
+  tell(`ended ${pid}`)
 }
 
 function send(pid: number, signal: NodeJS.Signals | 0): boolean {
