@@ -23,7 +23,9 @@ export function fromSequelize(sequelize: Sequelize): Db {
   const manager = (sequelize as unknown as { connectionManager: ConnectionManagerLike }).connectionManager
   const label = labelOf(sequelize)
   const withClient = async <T>(work: (client: PgClientLike) => Promise<T>): Promise<T> => {
-    const client = await manager.getConnection({ type: 'write', useMaster: true }).catch((error) => refuse(error, label))
+    const client = await manager.getConnection({ type: 'write', useMaster: true }).catch((error) =>
+      refuse(error, label)
+    )
     try {
       return await work(client)
     } finally {
@@ -66,7 +68,11 @@ function writeConfig(sequelize: Sequelize): object {
 }
 
 function labelOf(sequelize: Sequelize): string {
-  const { host, port, database } = writeConfig(sequelize) as { host?: string; port?: string | number; database?: string }
+  const { host, port, database } = writeConfig(sequelize) as {
+    host?: string
+    port?: string | number
+    database?: string
+  }
   return `${host ?? 'localhost'}:${port ?? 5432}/${database ?? ''}`
 }
 
