@@ -1,0 +1,63 @@
+/**
+ * What we know of each migration beside the history: start, end, error, checksum.
+ * @module
+ */
+import { sha256 } from '@noble/hashes/sha2.js'
+import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js'
+import type { Queryable, Runtime } from '../ports.ts'
+import type { Store } from '../store/store.ts'
+import type { Direction } from './failure.ts'
+
+/** One migration that was begun by us. */
+export interface MigrationRecord {
+  /** File name with extension. */
+  name: string
+  /** The way it was run last. */
+  direction: Direction
+  /** SHA-256 of the file when it ran; null for one without a file. */
+  checksum: string | null
+  startedAt: string
+  /** Null while it runs, and after a crash. */
+  endedAt: string | null
+  error: string | null
+}
+
+/** Every record. */
+export async function listRecords(store: Store): Promise<MigrationRecord[]> {
+  return await store.db.query<MigrationRecord & Record<string, unknown>>(
+    `SELECT name, direction, checksum, to_json(started_at) #>> '{}' AS "startedAt",
+       to_json(ended_at) #>> '{}' AS "endedAt", error
+     FROM ${store.table.migration_records} ORDER BY name`,
+  )
+}
+
+/** Records the start; a crash leaves it without end. */
+export async function startRecord(
+  store: Store,
+  name: string,
+  direction: Direction,
+  checksum: string | null,
+): Promise<void> {
+  await store.db.query(
+    `INSERT INTO ${store.table.migration_records} AS record (name, direction, checksum, started_at)
+     VALUES ($1, $2, $3, clock_timestamp())
+     ON CONFLICT (name) DO UPDATE SET direction = excluded.direction, started_at = excluded.started_at, ended_at = NULL,
+       error = NULL, checksum = CASE excluded.direction WHEN 'up' THEN excluded.checksum ELSE record.checksum END`,
+    [name, direction, checksum],
+  )
+}
+
+/** Records the end, with the error of a failed one. */
+export async function endRecord(on: Queryable, store: Store, name: string, error: string | null = null): Promise<void> {
+  await on.query(
+    `UPDATE ${store.table.migration_records} SET ended_at = clock_timestamp(), error = $2 WHERE name = $1`,
+    [name, error],
+  )
+}
+
+/** SHA-256 of a file, the same whatever its line endings; null without a file. */
+export async function checksumOf(runtime: Runtime, path: string | undefined): Promise<string | null> {
+  if (path === undefined || !await runtime.exists(path)) return null
+  const text = await runtime.readText(path)
+  return bytesToHex(sha256(utf8ToBytes(text.replaceAll('\r\n', '\n'))))
+}

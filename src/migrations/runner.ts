@@ -1,0 +1,227 @@
+/**
+ * SQL migrations: Umzug, with a run lock, a record of every run, and names compared without extension.
+ * The only file that imports umzug.
+ * @module
+ */
+import { MigrationError, type RunnableMigration, Umzug, UmzugCLI, type UmzugStorage } from 'umzug'
+import type { Config } from '../config.ts'
+import type { Runtime } from '../ports.ts'
+import type { Action } from '../store/actions.ts'
+import type { Store } from '../store/store.ts'
+import { type ContextExtras, createContext, type MigrationContext } from './context.ts'
+import { createFailed, type CreateOptions, fillIn } from './create.ts'
+import type { Direction } from './failure.ts'
+import { addName, executedNames, type History, openHistory, removeName } from './history.ts'
+import { listMigrations, type Migration } from './loader.ts'
+import { stemOf } from './names.ts'
+import { resolveOptions, type RunOptions } from './options.ts'
+import { checksumOf, endRecord, listRecords } from './records.ts'
+import { reportLines } from './report.ts'
+import { type RunState, runStep, type StepDeps } from './step.ts'
+import { newFiles } from './templates.ts'
+
+export { CreateAction, DownAction, ListAction, UmzugCLI, UpAction } from 'umzug'
+export type { CreateOptions } from './create.ts'
+export type { MigrationArgument, MigrationContext, MigrationFunction } from './context.ts'
+
+/** What the runner works with. */
+export interface RunnerDeps {
+  config: Config
+  /** Folder that globs are relative to. */
+  folder: string
+  store: Store
+  runtime: Runtime
+  /** What migrations get beside the QueryInterface. */
+  context: () => ContextExtras
+  /** Runs the work as one recorded action under the run lock, or within one that holds it. */
+  exclusive<T>(name: Direction, work: (action: Action) => Promise<T>): Promise<T>
+  onLine(line: string): void
+}
+
+/** Umzug's options of `up`. */
+export type UpOptions = NonNullable<Parameters<Umzug<MigrationContext>['up']>[0]>
+
+/** Umzug's options of `down`. */
+export type DownOptions = NonNullable<Parameters<Umzug<MigrationContext>['down']>[0]>
+
+/** Makes a runner; connects to nothing yet. */
+export function createRunner(deps: RunnerDeps): Runner {
+  return new Runner({ ...deps, db: deps.store.db }, { action: undefined, done: [] }, openHistory(deps.config))
+}
+
+interface Parts extends RunnerDeps, StepDeps {}
+
+/** What a new file is made from. */
+interface Template {
+  /** Set by each `create`. */
+  name?: string | undefined
+  named?: () => string | undefined
+}
+
+/** A real Umzug: scripts with `runAsCLI()` go on working. */
+export class Runner extends Umzug<MigrationContext> {
+  readonly #deps: Parts
+  readonly #state: RunState
+  readonly #history: History
+  readonly #template: Template
+
+  /** Use `createRunner`. */
+  constructor(deps: Parts, state: RunState, history: History, template: Template = {}) {
+    super({
+      context: () => createContext(deps.config.sequelize, deps.context()),
+      migrations: async (context: MigrationContext) =>
+        (await listMigrations(deps, context)).map((each) => runnable(deps, state, each)),
+      storage: createStorage(deps, state, history),
+      logger: createLogger(deps.onLine),
+      create: { template: (path) => newFiles(path, templateOptions(deps, template)) },
+    })
+    this.#deps = deps
+    this.#state = state
+    this.#history = history
+    this.#template = template
+  }
+
+  /**
+   * Applies migrations under the run lock, each recorded before the next one starts. First tells of those that were interrupted,
+   * edited after they ran, late or archived. Throws `MIGRATION_FAILED`, `MIGRATION_INVALID`, `MIGRATION_UNKNOWN` or `RUN_LOCK_LOST`.
+   */
+  override up(options: UpOptions = {}): ReturnType<Umzug['up']> {
+    return this.#exclusive('up', async () => {
+      const known = await this.#look()
+      for (const line of known.lines) this.#deps.onLine(line)
+      return await super.up(resolveOptions('up', options as RunOptions, known) as UpOptions)
+    })
+  }
+
+  /** Reverts migrations under the run lock. Throws as `up` does. */
+  override down(options: DownOptions = {}): ReturnType<Umzug['down']> {
+    return this.#exclusive(
+      'down',
+      async () => await super.down(resolveOptions('down', options as RunOptions, await this.#look()) as DownOptions),
+    )
+  }
+
+  /** Writes a new migration file from a template. Throws `COMMAND_INVALID`. */
+  override async create(options: CreateOptions): Promise<void> {
+    const { template, ...filled } = fillIn(options, await this.#list(), this.#deps)
+    this.#template.name = template ?? this.#template.named?.()
+    await super.create(filled as Parameters<Umzug['create']>[0]).catch((error) => {
+      throw createFailed(error)
+    })
+  }
+
+  /** Tells the template of every `create` that names none itself. */
+  useTemplate(named: () => string | undefined): void {
+    this.#template.named = named
+  }
+
+  /** Lines on interrupted, edited, late and archived migrations: what `up` tells first. Needs the own tables. */
+  async report(): Promise<string[]> {
+    return (await this.#look()).lines
+  }
+
+  protected override getCli(options?: ConstructorParameters<typeof UmzugCLI>[1]): UmzugCLI {
+    return new RunnerCLI(this, options)
+  }
+
+  async #exclusive<T>(name: Direction, work: () => Promise<T>): Promise<T> {
+    return await this.#deps.exclusive(name, async (action) => {
+      Object.assign(this.#state, { action, done: [] })
+      return await work().catch((error) => {
+        // Ours is inside: it names file, reason and next step.
+        throw error instanceof MigrationError ? error.cause : error
+      })
+    })
+  }
+
+  async #list(): Promise<Migration[]> {
+    return await listMigrations(this.#deps, createContext(this.#deps.config.sequelize, this.#deps.context()))
+  }
+
+  async #look(): Promise<{ all: string[]; executed: Set<string>; lines: string[] }> {
+    const { store, runtime } = this.#deps
+    const migrations = await this.#list()
+    const executed = await executedNames(store.db, this.#history)
+    const records = await listRecords(store)
+    const recorded = new Set(records.map((each) => each.name))
+    const checksums = new Map<string, string | null>()
+    for (const { name, path } of migrations) {
+      if (recorded.has(name)) checksums.set(name, await checksumOf(runtime, path))
+    }
+    return {
+      all: migrations.map((each) => each.name),
+      executed: new Set(asListed(executed, migrations)),
+      lines: reportLines({ migrations, executed, records, checksums }),
+    }
+  }
+}
+
+/** Umzug's command line over a runner, with `create --template`. */
+export class RunnerCLI extends UmzugCLI {
+  /** Takes the runner and Umzug's options. */
+  constructor(runner: Runner, options?: ConstructorParameters<typeof UmzugCLI>[1]) {
+    super(runner as unknown as Umzug, options)
+    const template = this.getAction('create').defineStringParameter({
+      parameterLongName: '--template',
+      argumentName: 'NAME',
+      description: "What the file begins with: search, sql, umzug, or one of the project's own templates.",
+    })
+    runner.useTemplate(() => template.value)
+  }
+}
+
+function runnable(deps: Parts, state: RunState, migration: Migration): RunnableMigration<MigrationContext> {
+  const { name, path } = migration
+  return {
+    name,
+    ...(path !== undefined && { path }),
+    up: ({ context }) => runStep(deps, state, 'up', migration, context),
+    down: ({ context }) => runStep(deps, state, 'down', migration, context),
+  }
+}
+
+function createStorage(deps: Parts, state: RunState, history: History): UmzugStorage<MigrationContext> {
+  const { store } = deps
+  const settle = async (name: string, count: string, change: typeof addName) => {
+    // Together: a crash leaves a migration either interrupted or executed, never neither.
+    await store.db.transaction(async (tx) => {
+      await change(tx, history, name)
+      await endRecord(tx, store, name)
+    })
+    state.done.push(name)
+    state.action?.count(count, 1)
+  }
+  return {
+    logMigration: ({ name }) => settle(name, 'applied', addName),
+    unlogMigration: ({ name }) => settle(name, 'reverted', removeName),
+    async executed({ context }) {
+      return asListed(await executedNames(store.db, history), await listMigrations(deps, context))
+    },
+  }
+}
+
+// Umzug compares names as they are: those of the history are given as the files are called now.
+function asListed(executed: readonly string[], migrations: readonly Migration[]): string[] {
+  const byStem = new Map(migrations.map((each) => [stemOf(each.name), each.name]))
+  return executed.map((each) => byStem.get(stemOf(each)) ?? each)
+}
+
+function templateOptions({ config, folder, runtime }: Parts, template: Template) {
+  return {
+    runtime,
+    folder: config.templates === undefined ? undefined : runtime.resolve(folder, config.templates),
+    template: template.name,
+    index: config.indexes?.[0]?.name ?? 'books',
+  }
+}
+
+function createLogger(onLine: (line: string) => void) {
+  const log = (message: Record<string, unknown>) => onLine(lineOf(message))
+  return { info: log, warn: log, error: log, debug: () => {} }
+}
+
+function lineOf({ event, name, message, path, durationSeconds }: Record<string, unknown>): string {
+  if (message !== undefined) return String(message)
+  const time = typeof durationSeconds === 'number' ? ` (${durationSeconds.toFixed(1)} s)` : ''
+  return `${event} ${name ?? path ?? ''}${time}`
+}

@@ -1,0 +1,32 @@
+/**
+ * Runs `.sql` migrations.
+ * @module
+ */
+import { ElasticUmzugError } from '../errors.ts'
+import type { Db } from '../ports.ts'
+
+/**
+ * Sends the text as one query, exactly as written, without bound values, on a connection of its own: settings and
+ * transactions of the file end with it. Several statements without BEGIN are one transaction; one statement alone is in none, so that
+ * CREATE INDEX CONCURRENTLY works. A crash rolls back what the file did not commit.
+ * Throws PostgreSQL's error, or `MIGRATION_INVALID` when the file leaves a transaction open.
+ */
+export async function runSqlFile(db: Db, path: string, text: string): Promise<void> {
+  const connection = await db.connect()
+  try {
+    await connection.query(text).catch((error) => {
+      // As Sequelize does: what is said of the error gives the line.
+      throw Object.defineProperty(Object(error) as object, 'sql', { value: text })
+    })
+    const [row] = await connection.query<{ open: boolean }>(
+      'SELECT pg_current_xact_id_if_assigned() IS NOT NULL AS open',
+    )
+    if (row?.open) {
+      throw new ElasticUmzugError('MIGRATION_INVALID', `${path} leaves its transaction open; it was rolled back.`, {
+        next: 'add COMMIT at the end of the file, then npx umzug up',
+      })
+    }
+  } finally {
+    await connection.close()
+  }
+}
