@@ -5,7 +5,7 @@
 import { spawn } from 'node:child_process'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
-import { endGroup, keepGroup } from './servers/keeper.ts'
+import { endGroup, forgetGroup, keepGroup } from './servers/keeper.ts'
 
 /** How a command ended. */
 export interface Ended {
@@ -54,16 +54,19 @@ export function startCli(args: readonly string[], options: CliOptions = {}): Run
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   })
+  const pid = child.pid ?? 0
+  keepGroup(pid, 'SIGKILL')
   const output = { stdout: '', stderr: '' }
   for (const name of ['stdout', 'stderr'] as const) {
     child[name].setEncoding('utf8').on('data', (text: string) => output[name] += text)
   }
   const ended = new Promise<Ended>((resolve, reject) => {
     child.once('error', reject)
-    child.once('close', (code, signal) => resolve({ code, signal, ...output }))
+    child.once('close', (code, signal) => {
+      forgetGroup(pid)
+      resolve({ code, signal, ...output })
+    })
   })
-  const pid = child.pid ?? 0
-  keepGroup(pid, 'SIGKILL')
   return {
     pid,
     ended,

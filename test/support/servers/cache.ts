@@ -3,18 +3,14 @@
  * A download is made in a folder of its own and renamed when it is whole, so a run that was cut short leaves nothing that looks whole.
  * @module
  */
-import { execFile } from 'node:child_process'
 import { chmod, mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { promisify } from 'node:util'
 import { onPath } from './java.ts'
-import { type Group, removeAtEnd, startGroup, tailOf } from './keeper.ts'
+import { type Group, removeAtEnd, runGroup, startGroup, tailOf } from './keeper.ts'
 import { withFileLock } from './lock.ts'
-
-const run = promisify(execFile)
 
 // An application that ships a whole Elasticsearch; Elastic's own artifact on Maven lacks analyzers and `_reindex`.
 const archive = {
@@ -92,7 +88,7 @@ async function startMaven(work: string, java: string): Promise<Group> {
   const args = ['-q', '-B', 'dependency:get', `-Dartifact=${artifact}`, '-Dtransitive=false']
   args.push(`-Dmaven.repo.local=${join(work, 'maven')}`)
   const env = { ...process.env, JAVA_HOME: java }
-  return startGroup({ command, args, cwd: work, env, log: join(work, 'log'), signal: 'SIGKILL' })
+  return startGroup({ command, args, cwd: work, env, log: join(work, 'log') })
 }
 
 async function archiveBytes(repository: string): Promise<number> {
@@ -110,13 +106,14 @@ function archiveFolder(repository: string): string {
 async function unpack(work: string, java: string): Promise<void> {
   const zip = join(archiveFolder(join(work, 'maven')), `${archive.name}-${archive.version}.zip`)
   const jar = join(java, 'bin', 'jar')
+  const log = join(work, 'log')
   const [command, args] = await exists(jar)
     ? [jar, ['xf', zip, `${archive.folder}/`]]
     : ['unzip', ['-q', zip, `${archive.folder}/*`]]
-  await run(command, args, { cwd: work }).catch((error) => {
+  await runGroup({ command, args, cwd: work, log }).catch((error) => {
     throw new Error(`The archive of Elasticsearch could not be unpacked (needs a JDK, or unzip): ${error.message}`)
   })
-  await run('chmod', ['-R', 'a+rX', join(work, archive.folder)])
+  await runGroup({ command: 'chmod', args: ['-R', 'a+rX', archive.folder], cwd: work, log })
   await chmod(join(work, archive.folder, 'bin', 'elasticsearch-cli'), 0o755)
 }
 

@@ -5,16 +5,12 @@
 import { cp, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import process from 'node:process'
-import { execFile } from 'node:child_process'
-import { promisify } from 'node:util'
 import { cachedElasticsearch } from './cache.ts'
 import { findJava } from './java.ts'
-import { type Group, serverUser, startGroup, temporaryFolder, untilUp } from './keeper.ts'
+import { type Group, runGroup, serverUser, startGroup, temporaryFolder, untilUp } from './keeper.ts'
 import { freePort } from './ports.ts'
 import { readable } from './reach.ts'
 import type { Server } from './servers.ts'
-
-const run = promisify(execFile)
 
 /** Starts an Elasticsearch of one's own; the program is downloaded if it is not in the cache. Throws with the log when it does not start. */
 export async function startElasticsearch(options: { port?: number; heap?: string } = {}): Promise<Server> {
@@ -25,7 +21,8 @@ export async function startElasticsearch(options: { port?: number; heap?: string
   const home = await readable(cached, folder)
   const port = options.port ?? await freePort()
   await configure(home, folder, port)
-  const launch = () => startNode(home, folder, java, port, options.heap ?? '1g')
+  const runtime = await readable(java, folder)
+  const launch = () => startNode(home, folder, runtime, port, options.heap ?? '1g')
   let group = await launch()
   return {
     url: `http://127.0.0.1:${port}`,
@@ -45,9 +42,8 @@ async function configure(home: string, folder: string, port: number): Promise<vo
   for (const name of ['jvm.options', 'log4j2.properties']) await cp(join(home, 'config', name), join(conf, name))
   await writeFile(join(conf, 'elasticsearch.yml'), settings(folder, port, await freePort()))
   if (serverUser === undefined) return
-  for (const name of ['config', 'data', 'logs', 'tmp']) {
-    await run('chown', ['-R', `${serverUser}:${serverUser}`, join(folder, name)])
-  }
+  const owned = ['config', 'data', 'logs', 'tmp'].map((name) => join(folder, name))
+  await runGroup({ command: 'chown', args: ['-R', `${serverUser}:${serverUser}`, ...owned], log: join(folder, 'log') })
 }
 
 function settings(folder: string, port: number, transportPort: number): string {
@@ -81,7 +77,6 @@ async function startNode(home: string, folder: string, java: string, port: numbe
       ES_JAVA_OPTS: `-Xms${heap} -Xmx${heap}`,
     },
     log,
-    signal: 'SIGKILL',
     user: serverUser,
   })
   await untilUp('Elasticsearch', group, log, 180_000, () => answers(port))

@@ -5,7 +5,8 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, openSync, readFileSync } from 'node:fs'
-import { chmod, chown, mkdtemp, readFile } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { chown, mkdir, readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import process from 'node:process'
@@ -19,8 +20,8 @@ export interface Spawn {
   env?: Record<string, string | undefined>
   /** File that takes its output. */
   log: string
-  /** Signal that ends it when this process is gone. */
-  signal: 'SIGQUIT' | 'SIGKILL'
+  /** Signal that ends it when this process is gone. Default SIGKILL. */
+  signal?: 'SIGQUIT' | 'SIGKILL'
   /** User to run as; undefined: this one. */
   user?: number
 }
@@ -54,6 +55,11 @@ export function keepGroup(pid: number, signal: 'SIGQUIT' | 'SIGKILL'): void {
   tell(`group ${pid} ${signal.slice(3)}`)
 }
 
+/** Takes `keepGroup` back: the group is gone, and its number may become somebody else's. */
+export function forgetGroup(pid: number): void {
+  tell(`ended ${pid}`)
+}
+
 /** Removes the containers of a compose project when this process is gone. */
 export function keepProject(name: string): void {
   tell(`project ${name}`)
@@ -80,10 +86,11 @@ export function removeAtEnd(folder: string): void {
 
 /** Makes a temporary folder that is removed when this process ends; it belongs to the server's user. */
 export async function temporaryFolder(name: string): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), `elastic-umzug-${name}-`))
+  const folder = join(tmpdir(), `elastic-umzug-${name}-${randomBytes(4).toString('hex')}`)
+  // Told before it is there: a kill in between leaves nothing.
   removeAtEnd(folder)
+  await mkdir(folder, { mode: 0o700 })
   if (serverUser !== undefined) await chown(folder, serverUser, serverUser)
-  await chmod(folder, 0o700)
   return folder
 }
 
@@ -108,7 +115,7 @@ export function startGroup(options: Spawn): Group {
   child.unref()
   const pid = child.pid
   if (pid === undefined) throw new Error(`${options.command} could not be started`)
-  keepGroup(pid, options.signal)
+  keepGroup(pid, options.signal ?? 'SIGKILL')
   return {
     pid,
     running: () => !ended,
@@ -122,7 +129,7 @@ export async function endGroup(pid: number, signal: NodeJS.Signals): Promise<voi
   send(pid, signal)
   for (let waited = 0; waited < 10_000 && send(pid, 0); waited += 50) await sleep(50)
   send(pid, 'SIGKILL')
-  tell(`ended ${pid}`)
+  forgetGroup(pid)
 }
 
 function send(pid: number, signal: NodeJS.Signals | 0): boolean {
@@ -131,6 +138,14 @@ function send(pid: number, signal: NodeJS.Signals | 0): boolean {
   } catch {
     return false
   }
+}
+
+/** Runs a program to its end, in a group of its own. Throws with its last output when it fails. */
+export async function runGroup(options: Spawn): Promise<void> {
+  const group = startGroup(options)
+  while (group.running()) await sleep(20)
+  forgetGroup(group.pid)
+  if (group.exitCode() !== 0) throw new Error(`${options.command} failed:\n${await tailOf(options.log)}`)
 }
 
 /** Waits until `check` gives true; throws with the end of the log when the process ended or the time is over. */

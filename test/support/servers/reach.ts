@@ -1,10 +1,6 @@
-import { execFile } from 'node:child_process'
 import { stat } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
-import { promisify } from 'node:util'
-import { serverUser } from './keeper.ts'
-
-const run = promisify(execFile)
+import { basename, dirname, join } from 'node:path'
+import { runGroup, serverUser } from './keeper.ts'
 
 /**
  * Gives a path of the folder that the server's user can read: the folder itself, or, when it lies below one that only
@@ -12,10 +8,11 @@ const run = promisify(execFile)
  */
 export async function readable(folder: string, temporary: string): Promise<string> {
   if (serverUser === undefined || await enterable(folder)) return folder
-  const target = join(temporary, 'program')
-  await run('cp', ['-al', folder, target]).catch(async () => {
-    await run('rm', ['-rf', target])
-    await run('cp', ['-a', folder, target])
+  const target = join(temporary, basename(folder))
+  const log = join(temporary, 'log')
+  await runGroup({ command: 'cp', args: ['-al', folder, target], log }).catch(async () => {
+    await runGroup({ command: 'rm', args: ['-rf', target], log })
+    await runGroup({ command: 'cp', args: ['-a', folder, target], log })
   })
   return target
 }

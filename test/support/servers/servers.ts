@@ -70,7 +70,7 @@ export async function whyNoOwn(kind: Kind): Promise<string | undefined> {
 /** Starts a server of one's own, in a process or a container. */
 export async function startOwn(kind: Kind): Promise<Server> {
   if ((await missingParts(kind)).length > 0) return await startContainer(kind)
-  return await startProcess(kind)
+  return await startProcess(kind, '512m')
 }
 
 interface Way {
@@ -84,11 +84,11 @@ async function wayOf(kind: Kind): Promise<Way> {
   if (await dockerRuns()) return { how: 'in Docker', start: () => startContainer(kind) }
   const missing = await missingParts(kind)
   if (missing.length > 0) throw new Error(howTo(kind, missing))
-  return { how: 'as a process of this machine', start: () => startProcess(kind) }
+  return { how: 'as a process of this machine', start: () => startProcess(kind, '1g') }
 }
 
-function startProcess(kind: Kind): Promise<Server> {
-  return kind === 'postgres' ? startPostgres() : startElasticsearch()
+function startProcess(kind: Kind, heap: '1g' | '512m'): Promise<Server> {
+  return kind === 'postgres' ? startPostgres() : startElasticsearch({ heap })
 }
 
 // Somebody else's server is neither stopped nor killed.
