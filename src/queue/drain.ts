@@ -2,8 +2,8 @@
  * Drains versions up to a mark: all that was committed before it is in the index.
  * @module
  */
-import { markNow, type Unprocessed, unprocessed } from './changes.ts'
-import { round, type WorkerOptions } from './worker.ts'
+import { dispatch, markNow, type Unprocessed, unprocessed } from './changes.ts'
+import { startWorker, type WorkerOptions } from './worker.ts'
 
 /** How long to drain. */
 export interface DrainOptions {
@@ -17,17 +17,28 @@ export interface DrainOptions {
 }
 
 const pollMs = 20
+const longestPollMs = 500
 
-/** Waits until nothing up to the mark (default: now) is unprocessed; gives what is left when the time is up. */
+/**
+ * Waits until nothing up to the mark (default: now) is unprocessed; gives what is left when the time is up or the
+ * signal came. Aborted keys are counted, not waited for.
+ */
 export async function drain(options: WorkerOptions, drainOptions: DrainOptions): Promise<Unprocessed> {
   const { versionIds, work, timeoutMs = Infinity, signal } = drainOptions
   const mark = drainOptions.mark ?? await markNow(options.store)
   const started = options.clock.now()
-  for (;;) {
-    const worked = work && (await round(options, signal)).worked
-    const left = await unprocessed(options.store, versionIds, mark)
-    if (left.changes + left.pending === 0) return left
-    if (signal?.aborted || options.clock.now() - started > timeoutMs) return left
-    if (!worked) await options.clock.sleep(pollMs, signal)
+  const worker = work ? startWorker({ ...options, only: versionIds }) : undefined
+  try {
+    for (;;) {
+      // Changes are dispatched here in any case: that needs nobody who knows the definition.
+      if (!worker) await dispatch(options.store)
+      const left = await unprocessed(options.store, versionIds, mark)
+      if (left.changes + left.pending === 0) return left
+      if (signal?.aborted || options.clock.now() - started > timeoutMs) return left
+      // Counting a long backlog is work of its own: the longer it is, the less often.
+      await options.clock.sleep(Math.min(longestPollMs, pollMs + left.pending / 10), signal)
+    }
+  } finally {
+    await worker?.stop()
   }
 }

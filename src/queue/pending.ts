@@ -2,6 +2,7 @@
  * Pending rows: claiming them and settling claims.
  * @module
  */
+import { mergePending } from '../store/dispatch.ts'
 import type { Store } from '../store/store.ts'
 
 /** A claimed key; the claim is known by its token. */
@@ -21,7 +22,7 @@ export async function claim(
   size: number,
   leaseMs: number,
 ): Promise<Claimed[]> {
-  return await store.db.query<Claimed & Record<string, unknown>>(
+  return await store.db.query<Claimed>(
     `WITH due AS MATERIALIZED (
        SELECT p.key FROM ${store.table.pending} p
        WHERE p.version_id = $1 AND p.due_at <= clock_timestamp()
@@ -33,6 +34,16 @@ export async function claim(
      RETURNING p.key, p.generation`,
     [versionId, token, size, leaseMs],
   )
+}
+
+/** Those of some versions that have keys to claim now. */
+export async function dueVersions(store: Store, versionIds: readonly string[]): Promise<string[]> {
+  const rows = await store.db.query<{ id: string }>(
+    `SELECT v.id FROM unnest($1::bigint[]) AS v(id) WHERE EXISTS (
+       SELECT FROM ${store.table.pending} p WHERE p.version_id = v.id AND p.due_at <= clock_timestamp())`,
+    [versionIds],
+  )
+  return rows.map((each) => each.id)
 }
 
 /** What became of a claimed key. */
@@ -53,6 +64,7 @@ export async function settle(
   settled: readonly Settled[],
 ): Promise<void> {
   if (settled.length === 0) return
+  // FOR UPDATE waits for a dispatch of the key and then sees its generation, whatever the snapshot of the statement.
   await store.db.query(
     `WITH done AS (SELECT * FROM unnest($3::text[], $4::bigint[], $5::boolean[]) AS d(key, generation, absent)),
      held AS MATERIALIZED (
@@ -63,9 +75,10 @@ export async function settle(
        INSERT INTO ${store.table.populate_deletes} (version_id, key)
        SELECT $1, h.key FROM held h WHERE h.absent AND EXISTS (
          SELECT FROM ${store.table.index_versions} v WHERE v.id = $1 AND v.state IN ('created', 'populating'))
-       ON CONFLICT DO NOTHING),
+       ORDER BY h.key ON CONFLICT DO NOTHING),
      released AS (
-       UPDATE ${store.table.pending} p SET token = NULL, due_at = clock_timestamp(), attempts = 0, error = NULL,
+       UPDATE ${store.table.pending} p SET token = NULL, due_at = clock_timestamp(), made_at = clock_timestamp(),
+         attempts = 0, error = NULL,
          oldest_change = coalesce(p.merged_change, p.oldest_change), merged_change = NULL
        FROM held h WHERE p.version_id = $1 AND p.key = h.key AND NOT h.unmoved)
      DELETE FROM ${store.table.pending} p USING held h WHERE p.version_id = $1 AND p.key = h.key AND h.unmoved`,
@@ -80,8 +93,7 @@ export async function settle(
 }
 
 /** A key that was surely not written. */
-export interface Refused {
-  key: string
+export interface Refused extends Claimed {
   reason: string
   /** True counts as an attempt at the document itself; false is somebody else's fault (load, outage). */
   counts: boolean
@@ -94,7 +106,10 @@ export interface RefusedKey {
   aborted: boolean
 }
 
-/** Releases keys that were surely not written, to be claimed again after a back-off; out of attempts they are aborted. */
+/**
+ * Releases keys that were surely not written, to be claimed again after a back-off; out of attempts they are aborted.
+ * One that changed since the claim starts anew: it was an older document that was refused.
+ */
 export async function release(
   store: Store,
   versionId: string,
@@ -103,27 +118,46 @@ export async function release(
   maxAttempts: number,
 ): Promise<RefusedKey[]> {
   if (refused.length === 0) return []
-  return await store.db.query<RefusedKey & Record<string, unknown>>(
-    `WITH failed AS (SELECT * FROM unnest($3::text[], $4::text[], $5::boolean[]) AS f(key, reason, counts)),
+  return await store.db.query<RefusedKey>(
+    `WITH failed AS (
+       SELECT * FROM unnest($3::text[], $4::bigint[], $5::text[], $6::boolean[]) AS f(key, generation, reason, counts)),
      held AS MATERIALIZED (
-       SELECT p.key, p.attempts + f.counts::int AS tried, f.reason FROM ${store.table.pending} p
-       JOIN failed f ON p.key = f.key COLLATE "C"
+       SELECT p.key, f.reason, p.generation <> f.generation AS moved,
+         CASE WHEN p.generation <> f.generation THEN 0 ELSE p.attempts + f.counts::int END AS tried,
+         f.counts AND p.generation = f.generation AND p.attempts + 1 >= $7 AS over
+       FROM ${store.table.pending} p JOIN failed f ON p.key = f.key COLLATE "C"
        WHERE p.version_id = $1 AND p.token = $2 ORDER BY p.key FOR UPDATE OF p)
      UPDATE ${store.table.pending} p SET token = NULL, attempts = h.tried, error = h.reason,
        oldest_change = least(p.oldest_change, p.merged_change), merged_change = NULL,
-       aborted_at = CASE WHEN h.tried >= $6 THEN clock_timestamp() END,
-       due_at = CASE WHEN h.tried >= $6 THEN 'infinity'
-         ELSE clock_timestamp() + least(300, 0.25 * 2 ^ h.tried) * (0.5 + random()) * interval '1 second' END
+       aborted_at = CASE WHEN h.over THEN clock_timestamp() END,
+       due_at = CASE WHEN h.over THEN 'infinity' WHEN h.moved THEN clock_timestamp()
+         ELSE clock_timestamp() + least(300, 0.25 * 2 ^ least(h.tried, 12)) * (0.5 + random()) * interval '1 second' END
      FROM held h WHERE p.version_id = $1 AND p.key = h.key
      RETURNING p.key, p.attempts, p.aborted_at IS NOT NULL AS aborted`,
     [
       versionId,
       token,
       refused.map((each) => each.key),
+      refused.map((each) => each.generation),
       refused.map((each) => each.reason),
       refused.map((each) => each.counts),
       maxAttempts,
     ],
+  )
+}
+
+/** Enqueues keys of one version for a change, as dispatching it would. */
+export async function enqueue(
+  store: Store,
+  versionId: string,
+  keys: readonly string[],
+  { origin, madeAt }: { origin: string; madeAt: string },
+): Promise<void> {
+  await store.db.query(
+    `INSERT INTO ${store.table.pending} AS p (version_id, key, oldest_change, made_at)
+     SELECT $1, key, $3, $4::timestamptz FROM unnest($2::text[]) AS k(key) ORDER BY key COLLATE "C"
+     ${mergePending}`,
+    [versionId, keys, origin, madeAt],
   )
 }
 
@@ -138,7 +172,7 @@ export interface Backlog {
 
 /** Backlog, lag and aborted of versions. */
 export async function backlogs(store: Store, versionIds: readonly string[]): Promise<Backlog[]> {
-  return await store.db.query<Backlog & Record<string, unknown>>(
+  return await store.db.query<Backlog>(
     `SELECT v.id AS "versionId", count(p.key) FILTER (WHERE p.aborted_at IS NULL)::int AS backlog,
        coalesce(extract(epoch FROM clock_timestamp() - min(p.made_at) FILTER (WHERE p.aborted_at IS NULL)) * 1000, 0)::float8
          AS "lagMs",

@@ -5,7 +5,7 @@
  */
 import type { Emitter } from '../events.ts'
 import type { Clock, Documents, SearchClient, Source } from '../ports.ts'
-import { type BulkOutcome, deleteLine, type Refusal, sendBulk } from '../search/bulk.ts'
+import { deleteLine, isLoad, isUncertain, type Refusal, sendBulk } from '../search/bulk.ts'
 import { drawNumber } from '../search/clock.ts'
 import { type Version, writeAlias } from '../search/versions.ts'
 import type { Store } from '../store/store.ts'
@@ -29,11 +29,32 @@ export interface Served {
   source: Source
 }
 
+/** Why a batch was not written: the cluster, the rows of this version, or the size of the batch. */
+export interface Trouble {
+  scope: 'search' | 'rows' | 'size'
+  reason: string
+}
+
 /** What came of one batch. */
 export interface BatchResult {
   claimed: number
-  /** Set when the cluster did not take the batch: pause before the next. */
-  away?: string
+  /** Length of what was sent. */
+  sent: number
+  trouble?: Trouble
+}
+
+interface Batch {
+  token: string
+  claimed: Claimed[]
+  /** Time on the clock after which nothing of this batch may be sent. */
+  deadline: number
+}
+
+interface Read extends Batch {
+  documents: Documents
+  /** Keys without a document: deleted in the index. */
+  absent: string[]
+  version: string
 }
 
 /** Part of the lease that is kept back: a request ends before the claim that sent it does. */
@@ -41,100 +62,130 @@ const marginShare = 0.2
 
 /** Claims and processes one batch of a version. */
 export async function processBatch(deps: ProcessDeps, served: Served, size: number): Promise<BatchResult> {
-  const { store, clock } = deps
   const token = crypto.randomUUID()
   // Counted from before the claim: a process that stalls anywhere after this line stops before the claim ends.
-  const deadline = clock.now() + deps.leaseMs * (1 - marginShare)
-  const claimed = await claim(store, served.version.id, token, size, deps.leaseMs)
-  if (claimed.length === 0) return { claimed: 0 }
-  const version = await drawNumber(store)
-  const keys = claimed.map((each) => each.key)
-  const documents = await served.source.byKeys(store.db, keys, version)
-    .catch((error) => releaseUnread(deps, served, token, claimed, error))
-  if (!documents) return { claimed: claimed.length }
-  return await write(deps, served, { token, claimed, documents, version, deadline })
-}
-
-interface Batch {
-  token: string
-  claimed: Claimed[]
-  documents: Documents
-  version: string
-  deadline: number
-}
-
-async function write(deps: ProcessDeps, served: Served, batch: Batch): Promise<BatchResult> {
-  const { documents, claimed, version, deadline } = batch
-  const failed = new Map((documents.failed ?? []).map(({ key, reason }) => [key, reason]))
-  const present = new Set(documents.keys)
-  const absent = claimed.filter(({ key }) => !present.has(key) && !failed.has(key)).map((each) => each.key)
-  const body = documents.body + absent.map((key) => deleteLine(key, version)).join('')
-  const started = deps.clock.now()
-  const timeLeft = deadline - started
-  // Past the deadline somebody else may hold these keys: sending now could bring a deleted document back.
-  if (timeLeft < 1) return { claimed: claimed.length }
-  const outcome: BulkOutcome = body === ''
-    ? { kind: 'answered', refusals: [] }
-    : await sendBulk(deps.search, writeAlias(served.version), body, timeLeft)
-  // No answer: the request may still arrive, so the claim is left to run out, and nobody may take its keys before.
-  if (outcome.kind === 'unanswered') return { claimed: claimed.length, away: outcome.reason }
-  if (outcome.kind !== 'answered') {
-    const reason = outcome.reason
-    await releaseAll(deps, served, batch, claimed.map(({ key }) => ({ key, reason, counts: isFault(outcome, claimed) })))
-    return { claimed: claimed.length, ...(isFault(outcome, claimed) ? {} : { away: reason }) }
+  const deadline = deps.clock.now() + deps.leaseMs * (1 - marginShare)
+  const claimed = await claim(deps.store, served.version.id, token, size, deps.leaseMs)
+  if (claimed.length === 0) return { claimed: 0, sent: 0 }
+  const batch = { token, claimed, deadline }
+  let documents: Read
+  try {
+    documents = await read(deps, served, batch)
+  } catch (error) {
+    return await releaseUnread(deps, served, batch, error)
   }
-  const order = [...documents.keys, ...absent]
-  const refused = outcome.refusals.map((each) => ({ key: order[each.position]!, reason: each.reason, counts: !isLoad(each) }))
-  const lost = new Set([...refused.map((each) => each.key), ...failed.keys()])
-  const done = claimed.filter(({ key }) => !lost.has(key)).map((each) => ({ ...each, absent: !present.has(each.key) }))
-  await settle(deps.store, served.version.id, batch.token, done)
-  const unread = [...failed].map(([key, reason]) => ({ key, reason, counts: true }))
-  await releaseAll(deps, served, batch, [...refused, ...unread])
+  return await write(deps, served, documents)
+}
+
+async function read({ store }: ProcessDeps, { source }: Served, batch: Batch): Promise<Read> {
+  const version = await drawNumber(store)
+  const documents = await source.byKeys(store.db, batch.claimed.map((each) => each.key), version)
+  const known = new Set([...documents.keys, ...(documents.failed ?? []).map((each) => each.key)])
+  const absent = batch.claimed.filter(({ key }) => !known.has(key)).map((each) => each.key)
+  return { ...batch, documents, absent, version }
+}
+
+async function write(deps: ProcessDeps, served: Served, batch: Read): Promise<BatchResult> {
+  const body = batch.documents.body + batch.absent.map((key) => deleteLine(key, batch.version)).join('')
+  const result = { claimed: batch.claimed.length, sent: body.length }
+  const started = deps.clock.now()
+  const timeLeft = batch.deadline - started
+  // Past the deadline somebody else may hold these keys: sending now could bring a deleted document back.
+  if (timeLeft < 1) {
+    return { ...result, trouble: { scope: 'size', reason: 'reading the rows took as long as the claim' } }
+  }
+  if (body === '') return { ...result, ...await finish(deps, served, batch, []) }
+  const outcome = await sendBulk(deps.search, writeAlias(served.version), body, timeLeft)
+  // No answer: the request may still arrive, so the claim is left to run out, and nobody may take its keys before.
+  if (outcome.kind === 'unanswered') return { ...result, trouble: { scope: 'search', reason: outcome.reason } }
+  if (outcome.kind !== 'answered') {
+    const trouble = troubleOf(outcome)
+    const counts = trouble.scope === 'size' && batch.claimed.length === 1
+    await giveBack(deps, served, batch, batch.claimed.map((each) => ({ ...each, reason: outcome.reason, counts })))
+    return { ...result, trouble }
+  }
+  const finished = await finish(deps, served, batch, outcome.refusals)
   deps.emitter.emit('queue:batch:complete', {
     index: served.version.index,
     version: served.version.number,
-    documents: documents.count,
-    deletes: absent.length,
+    documents: batch.documents.count,
+    deletes: batch.absent.length,
     ms: deps.clock.now() - started,
   })
-  return { claimed: claimed.length, ...(outcome.refusals.some(isLoad) ? { away: outcome.refusals[0]!.reason } : {}) }
+  return { ...result, ...finished }
 }
 
-// A request too large for the cluster is the fault of its document only when it holds a single one.
-function isFault(outcome: BulkOutcome, claimed: readonly Claimed[]): boolean {
-  return outcome.kind === 'refused' && outcome.status !== 429 && outcome.status !== 401 && outcome.status !== 403 &&
-    claimed.length === 1
+// A request that the cluster does not take as a whole is either too much now, or too large, or holds something unreadable.
+function troubleOf(
+  outcome: { kind: 'refused'; status: number; reason: string } | { kind: 'unsent'; reason: string },
+): Trouble {
+  const isSize = outcome.kind === 'refused' && (outcome.status === 400 || outcome.status === 413)
+  return { scope: isSize ? 'size' : 'search', reason: outcome.reason }
 }
 
-function isLoad({ status }: Refusal): boolean {
-  return status === 429 || status >= 500
+// Settles what was written, gives back what was not, leaves to its claim what nobody knows of.
+async function finish(
+  deps: ProcessDeps,
+  served: Served,
+  batch: Read,
+  refusals: readonly Refusal[],
+): Promise<{ trouble?: Trouble }> {
+  const order = [...batch.documents.keys, ...batch.absent]
+  const unmade = new Map((batch.documents.failed ?? []).map(({ key, reason }) => [key, { reason, counts: true }]))
+  const uncertain = new Set<string>()
+  for (const each of refusals) {
+    const key = order[each.position]!
+    if (isUncertain(each)) uncertain.add(key)
+    else unmade.set(key, { reason: each.reason, counts: !isLoad(each) })
+  }
+  const absent = new Set(batch.absent)
+  const done = batch.claimed.filter(({ key }) => !unmade.has(key) && !uncertain.has(key))
+  await settle(
+    deps.store,
+    served.version.id,
+    batch.token,
+    done.map((each) => ({ ...each, absent: absent.has(each.key) })),
+  )
+  await giveBack(
+    deps,
+    served,
+    batch,
+    batch.claimed.flatMap((each) => {
+      const fault = unmade.get(each.key)
+      return fault ? [{ ...each, ...fault }] : []
+    }),
+  )
+  const load = refusals.find((each) => isLoad(each) || isUncertain(each))
+  return load ? { trouble: { scope: 'search', reason: load.reason } } : {}
 }
 
-async function releaseAll(
+async function giveBack(
   deps: ProcessDeps,
   { version }: Served,
-  { token }: Pick<Batch, 'token'>,
-  refused: { key: string; reason: string; counts: boolean }[],
+  { token }: Batch,
+  refused: (Claimed & { reason: string; counts: boolean })[],
 ): Promise<void> {
   const released = await release(deps.store, version.id, token, refused, deps.maxAttempts)
-  const reasons = new Map(refused.map((each) => [each.key, each.reason]))
+  const faults = new Map(refused.filter((each) => each.counts).map((each) => [each.key, each.reason]))
   for (const { key, attempts, aborted } of released) {
-    const event = { index: version.index, version: version.number, key, reason: reasons.get(key) ?? '' }
+    const reason = faults.get(key)
+    if (reason === undefined) continue
+    const event = { index: version.index, version: version.number, key, reason }
     deps.emitter.emit('queue:document:refused', { ...event, attempts })
     if (aborted) deps.emitter.emit('queue:document:aborted', event)
   }
 }
 
-// The rows could not be read, so nothing was sent. It is no document's fault: not an attempt.
-async function releaseUnread(
-  deps: ProcessDeps,
-  served: Served,
-  token: string,
-  claimed: Claimed[],
-  error: unknown,
-): Promise<undefined> {
+// The rows could not be read, so nothing was sent. It counts as an attempt only where it is surely this row's fault.
+async function releaseUnread(deps: ProcessDeps, served: Served, batch: Batch, error: unknown): Promise<BatchResult> {
   const reason = error instanceof Error ? error.message : String(error)
-  await releaseAll(deps, served, { token }, claimed.map(({ key }) => ({ key, reason, counts: false })))
+  const counts = batch.claimed.length === 1 && isDataError(error)
   deps.emitter.emit('queue:worker:error', { error })
-  return undefined
+  await giveBack(deps, served, batch, batch.claimed.map((each) => ({ ...each, reason, counts })))
+  return { claimed: batch.claimed.length, sent: 0, trouble: { scope: 'rows', reason } }
+}
+
+// SQLSTATE class 22 is "data exception"; P0 is raised by functions.
+function isDataError(error: unknown): boolean {
+  return /^(22|P0)...$/.test(String((error as { code?: unknown } | null)?.code))
 }

@@ -1,24 +1,23 @@
 /**
- * The worker of one process: dispatches, processes, waits.
+ * The worker of one process: dispatches, starts lanes and sweeps, waits.
  * @module
  */
-import PQueue from 'p-queue'
 import type { Definition } from '../search/definition.ts'
 import { listVersions } from '../search/versions.ts'
 import { dispatch } from './changes.ts'
-import { processBatch, type ProcessDeps, type Served } from './process.ts'
+import { createLanes, type LaneOptions, type Lanes } from './lanes.ts'
+import { dueVersions } from './pending.ts'
+import type { Served } from './process.ts'
 import { sweep } from './sweep.ts'
 
 /** What a worker needs. */
-export interface WorkerOptions extends ProcessDeps {
+export interface WorkerOptions extends LaneOptions {
   prefix: string
   definitions: readonly Definition[]
-  /** Most keys of a batch. */
-  batchSize: number
-  /** Batches under way at once. */
-  concurrency: number
   /** Longest wait between two looks at the queue, in milliseconds. */
   pollMs: number
+  /** Ids of the only versions to work on; all that this code serves where it is not given. */
+  only?: readonly string[] | undefined
 }
 
 /** A running worker. */
@@ -29,97 +28,121 @@ export interface Worker {
   stop(): Promise<void>
 }
 
-/** Versions of a live state whose definition this code has. Read anew every round: versions come and go. */
+/**
+ * Versions whose definition this code has, in every state in which they have a physical index. Read anew again and
+ * again: versions come and go.
+ */
 export async function servedVersions(options: WorkerOptions): Promise<Served[]> {
   const byHash = new Map(options.definitions.map((each) => [`${each.name} ${each.hash}`, each.source]))
   const versions = await listVersions(options.store, options.prefix)
   return versions.flatMap((version) => {
     const source = byHash.get(`${version.index} ${version.hash}`)
-    return source ? [{ version, source }] : []
+    const isOurs = version.state !== 'created' && (options.only?.includes(version.id) ?? true)
+    return source && isOurs ? [{ version, source }] : []
   })
 }
 
 /** Starts a worker. Errors are emitted as `queue:worker:error` and the loop goes on after a back-off. */
 export function startWorker(options: WorkerOptions): Worker {
   const stop = new AbortController()
-  let woken = false
-  let wakeUp = () => {}
-  const wake = () => {
-    woken = true
-    wakeUp()
-  }
-  const wait = (ms: number) =>
-    new Promise<void>((resolve) => {
-      if (woken || stop.signal.aborted) return resolve()
-      const timer = setTimeout(resolve, ms)
-      wakeUp = () => (clearTimeout(timer), resolve())
-    })
-  const pause = (ms: number) => options.clock.sleep(ms, stop.signal)
+  const bell = createBell(stop.signal)
+  const lanes = createLanes(options, stop.signal, bell.ring)
+  const sweeper = createSweeper(options, stop.signal, bell.ring)
+  const look = createLook(options, lanes, sweeper, stop.signal)
   const loop = async () => {
     for (let failures = 0; !stop.signal.aborted;) {
-      woken = false
-      const outcome = await round(options, stop.signal).catch((error): RoundResult => {
-        if (!stop.signal.aborted) options.emitter.emit('queue:worker:error', { error })
-        return { worked: false, away: String(error) }
-      })
-      if (outcome.away !== undefined) {
-        failures++
-        await away(options, outcome.away, failures, pause, stop.signal)
-      } else failures = 0
-      if (!outcome.worked && outcome.away === undefined) await wait(options.pollMs)
+      try {
+        await bell.wait(await look())
+        failures = 0
+      } catch (error) {
+        options.emitter.emit('queue:worker:error', { error })
+        await options.clock.sleep(Math.min(10_000, 100 * 2 ** Math.min(failures++, 10)), stop.signal)
+      }
     }
+    await Promise.all([lanes.ended(), sweeper.ended()])
   }
   const running = loop()
   return {
-    wake,
+    wake: bell.ring,
     async stop() {
       stop.abort()
-      wakeUp()
       await running
     },
   }
 }
 
-interface RoundResult {
-  worked: boolean
-  away?: string
-}
+/** Wait while somebody else is dispatching: what he moves may be ours to process. */
+const shortWaitMs = 20
 
-/** Dispatches once and processes one round of batches, every version in turn. */
-export async function round(options: WorkerOptions, signal?: AbortSignal): Promise<RoundResult> {
-  const taken = await dispatch(options.store)
-  const served = await servedVersions(options)
-  const queue = new PQueue({ concurrency: options.concurrency })
-  const results = await Promise.all(served.flatMap((each) =>
-    Array.from({ length: options.concurrency }, () =>
-      queue.add(async () => signal?.aborted ? { claimed: 0 } : await processBatch(options, each, options.batchSize)))
-  ))
-  const swept = signal?.aborted ? 0 : await sweep(options, served)
-  const gone = results.find((each) => each?.away !== undefined)?.away
-  const claimed = results.reduce((sum, each) => sum + (each?.claimed ?? 0), 0)
-  return { worked: taken > 0 || claimed > 0 || swept > 0, ...(gone === undefined ? {} : { away: gone }) }
-}
-
-// Waits with growing pauses, then one small request asks whether the cluster is back: no stampede of batches.
-async function away(
+// One look at the queue; gives how long to wait for the next.
+function createLook(
   options: WorkerOptions,
-  reason: string,
-  failures: number,
-  pause: (ms: number) => Promise<void>,
+  lanes: Lanes,
+  sweeper: Sweeper,
   signal: AbortSignal,
-): Promise<void> {
-  for (let tries = failures; !signal.aborted; tries++) {
-    const retryInMs = Math.min(10_000, 100 * 2 ** Math.min(tries, 10)) * (0.5 + Math.random() / 2)
-    options.emitter.emit('queue:search:away', { reason, retryInMs })
-    await pause(retryInMs)
-    if (signal.aborted || await isBack(options)) return
+): () => Promise<number> {
+  const { clock, store, pollMs } = options
+  let served: Served[] = []
+  let readAt = -Infinity
+  return async () => {
+    const taken = await dispatch(store)
+    if (clock.now() - readAt >= pollMs) {
+      served = await servedVersions(options)
+      readAt = clock.now()
+      sweeper.start(served)
+    }
+    const due = new Set(await dueVersions(store, served.map((each) => each.version.id)))
+    if (!signal.aborted) lanes.start(served.filter((each) => due.has(each.version.id)))
+    return taken > 0 ? 0 : taken < 0 ? Math.min(shortWaitMs, pollMs) : pollMs
   }
 }
 
-async function isBack(options: WorkerOptions): Promise<boolean> {
-  const answer = await options.search.request({ method: 'GET', path: '/_cluster/health', timeoutMs: 2_000 })
-    .catch(() => undefined)
-  if (answer?.status !== 200) return false
-  options.emitter.emit('queue:search:back', {})
-  return true
+interface Sweeper {
+  start(served: readonly Served[]): void
+  ended(): Promise<unknown>
+}
+
+// A sweep lists a whole index, so it runs beside the loop.
+function createSweeper(options: WorkerOptions, signal: AbortSignal, onDone: () => void): Sweeper {
+  let sweeping: Promise<void> | undefined
+  return {
+    start(served) {
+      if (signal.aborted) return
+      sweeping ??= sweep(options, served)
+        .then((done) => done > 0 && onDone(), (error) => options.emitter.emit('queue:worker:error', { error }))
+        .then(() => void (sweeping = undefined))
+    },
+    ended: () => Promise.resolve(sweeping),
+  }
+}
+
+interface Bell {
+  ring(): void
+  /** Resolves after the time, or when somebody rings, also one who did before. */
+  wait(ms: number): Promise<void>
+}
+
+function createBell(signal: AbortSignal): Bell {
+  let rung = false
+  let end = () => {}
+  const ring = () => {
+    rung = true
+    end()
+  }
+  signal.addEventListener('abort', ring)
+  return {
+    ring,
+    async wait(ms) {
+      if (!rung && ms > 0) {
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(resolve, ms)
+          end = () => {
+            clearTimeout(timer)
+            resolve()
+          }
+        })
+      }
+      rung = false
+    },
+  }
 }

@@ -10,7 +10,19 @@ export interface Refusal {
   /** Place of the line in the request, from 0. */
   position: number
   status: number
+  /** Elasticsearch's name of the error. */
+  type: string
   reason: string
+}
+
+/** Whether a refusal is no document's fault: the cluster is too busy, or the index is closed, blocked or gone. */
+export function isLoad({ status, type }: Refusal): boolean {
+  return status === 429 || status === 403 || status === 404 || type === 'index_closed_exception'
+}
+
+/** Whether a line may have been written, or still be, although an error came back for it. */
+export function isUncertain({ status }: Refusal): boolean {
+  return status >= 500
 }
 
 /** What came of a bulk request. */
@@ -25,11 +37,14 @@ export type BulkOutcome =
 
 interface BulkBody {
   errors?: boolean
-  items?: Record<string, { status: number; error?: { type?: string; reason?: string; caused_by?: { reason?: string } } }>[]
-  error?: { reason?: string }
+  items?: Record<
+    string,
+    { status: number; error?: { type?: string; reason?: string; caused_by?: { reason?: string } } }
+  >[]
+  error?: { reason?: string } | string
 }
 
-const fields = 'errors,error.reason,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason'
+const fields = 'errors,error,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason'
 
 /** Sends one bulk request to an alias, once; `timeoutMs` is all the time it has, here and in the cluster. */
 export async function sendBulk(
@@ -47,7 +62,7 @@ export async function sendBulk(
       timeoutMs,
     })
     if (status === 200 && answer.items) return { kind: 'answered', refusals: answer.errors ? refusalsOf(answer) : [] }
-    const reason = `${status} ${answer.error?.reason ?? ''}`.trim()
+    const reason = `${status} ${reasonOf(answer)}`.trim()
     // A server error may come from something in between that gave up waiting while the cluster goes on.
     return status >= 500 ? { kind: 'unanswered', reason } : { kind: 'refused', status, reason }
   } catch (error) {
@@ -63,7 +78,7 @@ function refusalsOf({ items = [] }: BulkBody): Refusal[] {
     if (!result?.error || result.status === 409) return []
     const { type = '', reason = '', caused_by } = result.error
     const why = [type, reason, caused_by?.reason].filter(Boolean).join(': ')
-    return [{ position, status: result.status, reason: why }]
+    return [{ position, status: result.status, type, reason: why }]
   })
 }
 

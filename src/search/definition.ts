@@ -38,7 +38,9 @@ export interface Snapshot {
 export function defineIndex(options: DefinitionOptions): Definition {
   assertName(options?.name)
   if (!isObject(options.mappings)) invalid(options.name, '`mappings` is not an object')
-  if (options.settings !== undefined && !isObject(options.settings)) invalid(options.name, '`settings` is not an object')
+  if (options.settings !== undefined && !isObject(options.settings)) {
+    invalid(options.name, '`settings` is not an object')
+  }
   if (typeof options.source?.page !== 'function') {
     invalid(options.name, '`source` is not a source', "make it with `fromModel(Model)` of 'elastic-umzug/sequelize'")
   }

@@ -1,12 +1,14 @@
 /**
- * Physical indexes and aliases in the cluster.
+ * Physical indexes in the cluster.
  * @module
  */
+import { sha256 } from '@noble/hashes/sha2.js'
+import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js'
 import { ElasticUmzugError } from '../errors.ts'
 import type { SearchClient } from '../ports.ts'
 import { assertAnswer, reasonOf } from './bulk.ts'
 import type { Snapshot } from './definition.ts'
-import { definitionAlias, readAlias, type Version, writeAlias } from './versions.ts'
+import { readAlias, type Version, writeAlias } from './versions.ts'
 
 type Settings = Record<string, unknown>
 
@@ -15,10 +17,14 @@ export async function checkCluster(search: SearchClient): Promise<void> {
   const { status, body } = await search.request<{ version?: { number?: string } }>({ method: 'GET', path: '/' })
     .catch((error) => {
       if (error instanceof ElasticUmzugError && error.code !== 'NO_ANSWER') throw error
-      throw new ElasticUmzugError('SEARCH_UNREACHABLE', `Elasticsearch at ${search.label} does not answer: ${error.message}`, {
-        next: 'check the URL and that the cluster runs; `npx umzug up --no-search` migrates without it',
-        cause: error,
-      })
+      throw new ElasticUmzugError(
+        'SEARCH_UNREACHABLE',
+        `Elasticsearch at ${search.label} does not answer: ${error.message}`,
+        {
+          next: 'check the URL and that the cluster runs; `npx umzug up --no-search` migrates without it',
+          cause: error,
+        },
+      )
     })
   if (status === 401 || status === 403) {
     throw new ElasticUmzugError('SEARCH_REFUSED', `Elasticsearch at ${search.label} refused the login (${status}).`, {
@@ -27,15 +33,19 @@ export async function checkCluster(search: SearchClient): Promise<void> {
   }
   const number = body?.version?.number
   if (status !== 200 || !number?.startsWith('8.')) {
-    throw new ElasticUmzugError('SEARCH_VERSION', `The server at ${search.label} is ${number ?? `unknown (${status})`}.`, {
-      next: 'use Elasticsearch 8 (8.19 is tested)',
-    })
+    throw new ElasticUmzugError(
+      'SEARCH_VERSION',
+      `The server at ${search.label} is ${number ?? `unknown (${status})`}.`,
+      {
+        next: 'use Elasticsearch 8 (8.19 is tested)',
+      },
+    )
   }
 }
 
 /**
- * Creates the physical index of a version, with its write alias and settings for loading. An index of the name can
- * only be our own from a run that was killed: then it is kept.
+ * Creates the physical index of a version, with its write alias and settings for loading. One that is there already is
+ * kept if it is our own, from a run that was killed. Throws `MAPPING_REFUSED` when nothing was made and nothing will be.
  */
 export async function createPhysical(search: SearchClient, version: Version): Promise<void> {
   await forbidAutoCreate(search, version)
@@ -43,36 +53,78 @@ export async function createPhysical(search: SearchClient, version: Version): Pr
     method: 'PUT',
     path: `/${encodeURIComponent(version.physical)}`,
     body: {
-      mappings: version.definition.mappings,
+      mappings: marked(version),
       settings: loadingSettings(version.definition),
       aliases: { [writeAlias(version)]: {} },
     },
   })
-  if (status === 400 && body?.error?.type === 'resource_already_exists_exception') return
+  if (status === 400 && body?.error?.type === 'resource_already_exists_exception') {
+    return await assertOurs(search, version)
+  }
   if (status === 400) {
     throw new ElasticUmzugError(
       'MAPPING_REFUSED',
-      `Elasticsearch refused the mappings or settings of index "${version.index}": ${reasonOf(body)}`,
+      `Elasticsearch refused the name, mappings or settings of index "${version.index}": ${reasonOf(body)}`,
       { next: `correct the definition of "${version.index}" in the config file, then: npx umzug up` },
     )
   }
   assertAnswer(status, body, `to create ${version.physical}`)
 }
 
-// A delete with an external version, sent through an alias that is gone, would create an index of the alias's name.
+// The time of registration tells our index from one of the same name that another database made.
+function marked(version: Version): Record<string, unknown> {
+  const { mappings } = version.definition
+  return { ...mappings, _meta: { ...mappings._meta as object, elastic_umzug: markOf(version) } }
+}
+
+function markOf({ hash, createdAt }: Version): string {
+  return `${hash.slice(0, 8)} ${createdAt}`
+}
+
+async function assertOurs(search: SearchClient, version: Version): Promise<void> {
+  const { status, body } = await search.request<Record<string, { mappings?: { _meta?: { elastic_umzug?: string } } }>>({
+    method: 'GET',
+    path: `/${encodeURIComponent(version.physical)}/_mapping`,
+  })
+  assertAnswer(status, body, `the mappings of ${version.physical}`)
+  if (body[version.physical]?.mappings?._meta?.elastic_umzug === markOf(version)) return
+  throw new ElasticUmzugError(
+    'MAPPING_REFUSED',
+    `The cluster has an index ${version.physical} that this database did not make.`,
+    {
+      next: 'set another `prefix` in the config file, or delete that index, then: npx umzug up',
+    },
+  )
+}
+
+/**
+ * Forbids indexes of the names of write aliases: a delete with an external version, sent through an alias that is gone,
+ * would create one. Templates of one priority must not overlap (`books-*` and `books-old-*` do), so each has its own.
+ */
 async function forbidAutoCreate(search: SearchClient, version: Version): Promise<void> {
   const name = readAlias(version)
+  const priority = 1_000_000_000 + Number.parseInt(bytesToHex(sha256(utf8ToBytes(name))).slice(0, 7), 16)
   const { status, body } = await search.request({
     method: 'PUT',
     path: `/_index_template/${encodeURIComponent(`elastic-umzug-${name}`)}`,
-    body: { index_patterns: [`${name}-*.write`], priority: 1_000, allow_auto_create: false },
+    body: { index_patterns: [`${name}-*.write`], priority, allow_auto_create: false },
   })
   assertAnswer(status, body, `the index template for ${name}`)
 }
 
 /** Whether the physical index exists. */
 export async function physicalExists(search: SearchClient, { physical }: Version): Promise<boolean> {
-  return (await search.request({ method: 'HEAD', path: `/${encodeURIComponent(physical)}` })).status === 200
+  const { status } = await search.request({ method: 'HEAD', path: `/${encodeURIComponent(physical)}` })
+  if (status !== 404) assertAnswer(status, {}, `to look up ${physical}`)
+  return status === 200
+}
+
+/** Throws `VERSION_NOT_READY` when the physical index is gone from the cluster. */
+export async function assertPhysical(search: SearchClient, version: Version): Promise<void> {
+  if (await physicalExists(search, version)) return
+  throw new ElasticUmzugError('VERSION_NOT_READY', `The physical index ${version.physical} is gone from the cluster.`, {
+    next: `npx umzug es:create ${version.index} --force`,
+  })
 }
 
 function flatSettings({ settings }: Snapshot): Settings {
@@ -114,37 +166,4 @@ export async function countDocuments(search: SearchClient, name: string): Promis
   if (status === 404) return undefined
   assertAnswer(status, body, `to count ${name}`)
   return body.count
-}
-
-/** Physical indexes that an alias points at. */
-export async function aliasTargets(search: SearchClient, alias: string): Promise<string[]> {
-  const { status, body } = await search.request<Record<string, unknown>>({
-    method: 'GET',
-    path: `/_alias/${encodeURIComponent(alias)}`,
-  })
-  if (status === 404) return []
-  assertAnswer(status, body, `to read the alias ${alias}`)
-  return Object.keys(body)
-}
-
-/** Points alias and definition alias at a version, in one atomic request. */
-export async function swapAlias(search: SearchClient, version: Version): Promise<void> {
-  const alias = readAlias(version)
-  const own = definitionAlias(version)
-  const remove = async (name: string) =>
-    (await aliasTargets(search, name)).filter((index) => index !== version.physical)
-      .map((index) => ({ remove: { index, alias: name, must_exist: true } }))
-  const actions = [
-    ...await remove(alias),
-    ...await remove(own),
-    { add: { index: version.physical, alias } },
-    { add: { index: version.physical, alias: own } },
-  ]
-  const { status, body } = await search.request<{ errors?: boolean }>({ method: 'POST', path: '/_aliases', body: { actions } })
-  assertAnswer(status, body, `to point the alias ${alias} at ${version.physical}`)
-  if (body.errors) {
-    throw new ElasticUmzugError('SEARCH_FAILED', `Elasticsearch moved the alias ${alias} only in part: ${JSON.stringify(body)}`, {
-      next: `npx umzug es:activate ${version.index}@${version.number}`,
-    })
-  }
 }

@@ -7,14 +7,21 @@
  * after its lease, and requests end before the lease does.
  * @module
  */
-import PQueue from 'p-queue'
 import { ElasticUmzugError } from '../errors.ts'
 import type { Emitter } from '../events.ts'
 import type { Clock, Documents, SearchClient, Source } from '../ports.ts'
 import type { Store } from '../store/store.ts'
-import { type Refusal, sendBulk } from './bulk.ts'
+import { isUncertain, type Refusal, sendBulk } from './bulk.ts'
 import { drawNumber } from './clock.ts'
-import { checkpoint, claimRange, planRanges, type Range, rangeProgress, releaseRange } from './ranges.ts'
+import {
+  type Checkpoint,
+  checkpoint,
+  claimRange,
+  planRanges,
+  type Range,
+  rangeProgress,
+  releaseRange,
+} from './ranges.ts'
 import { type Version, writeAlias } from './versions.ts'
 
 /** What populating needs. */
@@ -55,10 +62,8 @@ export async function populate(deps: PopulateDeps, options: PopulateOptions): Pr
   }
   const failed = new AbortController()
   const run = { ...options, signal: signal ? AbortSignal.any([signal, failed.signal]) : failed.signal }
-  const queue = new PQueue({ concurrency: options.workers })
   const work = async () => {
-    for (let idle = 0;;) {
-      if (run.signal.aborted) return
+    for (let idle = 0; !run.signal.aborted;) {
       const outcome = await fillNextRange(deps, run)
       if (outcome === 'done') return
       // Somebody else holds the last ranges: they end, or their lease does.
@@ -66,18 +71,19 @@ export async function populate(deps: PopulateDeps, options: PopulateOptions): Pr
       else idle = 0
     }
   }
-  await Promise.all(Array.from({ length: options.workers }, () =>
-    queue.add(() =>
-      work().catch((error) => {
-        failed.abort()
-        throw error
-      })
-    )))
+  const failing = (error: unknown) => {
+    failed.abort()
+    throw error
+  }
+  // All end before the first fault is told: nothing may go on writing after this function.
+  const ended = await Promise.allSettled(Array.from({ length: options.workers }, () => work().catch(failing)))
+  for (const each of ended) if (each.status === 'rejected') throw each.reason
   if (signal?.aborted) throw stopped(version)
 }
 
-function stopped(version: Version): ElasticUmzugError {
-  return new ElasticUmzugError('STOPPED', `Populating ${version.physical} was stopped at a checkpoint.`, {
+/** The error of a run that the signal ended. */
+export function stopped(version: Version): ElasticUmzugError {
+  return new ElasticUmzugError('STOPPED', `Filling ${version.physical} was stopped at a checkpoint.`, {
     next: 'run the same command again; it goes on from there',
   })
 }
@@ -97,68 +103,108 @@ async function fillNextRange(deps: PopulateDeps, options: PopulateOptions): Prom
 /** Part of the lease that is kept back: a request ends before its range can be claimed by another. */
 const marginShare = 0.2
 
+/** What a range is filled with, and how far it is. */
+interface Filling {
+  range: Range
+  token: string
+  /** Most rows of the next page. */
+  rows: number
+  /** The last page, not stored yet. */
+  page: Checkpoint
+}
+
 async function fillRange(deps: PopulateDeps, options: PopulateOptions, range: Range, token: string): Promise<void> {
-  const { store, clock } = deps
-  const { version, source } = options
-  let rows = firstRows
-  let page: Checkpoint = { cursor: range.cursor, documents: 0, done: false }
-  for (;;) {
-    const deadline = clock.now() + deps.leaseMs * (1 - marginShare)
-    if (!(await checkpoint(store, version.id, range.number, token, page, deps.leaseMs)) || page.done) return
-    if (options.signal?.aborted) return await releaseRange(store, version.id, range.number, token)
-    options.assertHeld?.()
-    const number = await drawNumber(store)
-    const after = page.cursor ?? range.cursor ?? range.after
-    const documents = await source.page(store.db, { after, upTo: range.upTo }, { rows, bytes: pageBytes }, number)
-    if (documents.failed?.[0]) throw unmade(version, documents.failed[0])
-    if (documents.last === null) {
-      page = { cursor: null, documents: 0, done: true }
-      continue
-    }
-    const sent = documents.count === 0 || await sendPage(deps, options, documents, deadline)
-    if (!sent) page = { cursor: page.cursor, documents: 0, done: false }
-    else {
-      page = { cursor: documents.last, documents: documents.count, done: false }
-      rows = nextRows(rows, documents)
-      await report(deps, options, documents.count)
-    }
+  const filling: Filling = { range, token, rows: firstRows, page: { cursor: range.cursor, documents: 0, done: false } }
+  try {
+    while (await fillPage(deps, options, filling));
+  } catch (error) {
+    // Errors come before a request or with its answer, so nothing is under way, and the next run need not wait.
+    await releaseRange(deps.store, options.version.id, range.number, token).catch(() => {})
+    throw error
   }
 }
 
-type Checkpoint = { cursor: string | null; documents: number; done: boolean }
+// Stores the page before, then reads and sends the next; false when the range is done, lost or given back.
+async function fillPage(deps: PopulateDeps, options: PopulateOptions, filling: Filling): Promise<boolean> {
+  const { store, clock } = deps
+  const { version, source, signal } = options
+  const { range, token } = filling
+  // Counted from before the lease is prolonged: a process that stalls after this line sends nothing after the lease.
+  const deadline = clock.now() + deps.leaseMs * (1 - marginShare)
+  const isHeld = await checkpoint(store, version.id, range.number, token, filling.page, deps.leaseMs)
+  if (!isHeld || filling.page.done) return false
+  filling.page = { ...filling.page, documents: 0 }
+  if (signal?.aborted) {
+    await releaseRange(store, version.id, range.number, token)
+    return false
+  }
+  options.assertHeld?.()
+  const number = await drawNumber(store)
+  const after = filling.page.cursor ?? range.after
+  const size = { rows: filling.rows, bytes: pageBytes }
+  const documents = await source.page(store.db, { after, upTo: range.upTo }, size, number)
+  if (documents.failed?.[0]) throw unmade(version, documents.failed[0])
+  if (documents.last === null) filling.page = { ...filling.page, done: true }
+  else await writePage(deps, options, filling, documents, deadline)
+  return true
+}
+
+async function writePage(
+  deps: PopulateDeps,
+  options: PopulateOptions,
+  filling: Filling,
+  documents: Documents,
+  deadline: number,
+): Promise<void> {
+  const outcome = documents.count === 0 ? 'written' : await sendPage(deps, options, documents, deadline)
+  if (outcome === 'written') {
+    filling.page = { cursor: documents.last, documents: documents.count, done: false }
+    filling.rows = nextRows(filling.rows, documents)
+    await report(deps, options, documents.count)
+  } else if (outcome === 'smaller') filling.rows = Math.max(1, Math.floor(Math.min(filling.rows, documents.count) / 2))
+}
 
 // Pages grow to the bytes of a request, not to a number of rows: rows may be tiny or huge.
 function nextRows(rows: number, { body, count }: Documents): number {
   if (count === 0) return Math.min(maxRows, rows * 2)
   const fitting = Math.floor(pageBytes / (body.length / count))
-  return Math.max(10, Math.min(maxRows, fitting, rows * 2))
+  return Math.max(1, Math.min(maxRows, fitting, rows * 2))
 }
 
-// False: not written, to be read and sent again (with a new number).
+/** `again` and `smaller`: not written, to be read and sent again with a new number. */
+type PageOutcome = 'written' | 'again' | 'smaller'
+
 async function sendPage(
   deps: PopulateDeps,
   { version, signal }: PopulateOptions,
   documents: Documents,
   deadline: number,
-): Promise<boolean> {
+): Promise<PageOutcome> {
   const timeLeft = deadline - deps.clock.now()
-  if (timeLeft < 1) return false
+  if (timeLeft < 1) return 'smaller'
   const outcome = await sendBulk(deps.search, writeAlias(version), documents.body, timeLeft)
+  // What is uncertain may still arrive: until its deadline this range sends nothing else.
+  const unsure = () => deps.clock.sleep(Math.max(0, deadline - deps.clock.now()))
+  if (outcome.kind === 'unanswered') return await unsure().then(() => 'again')
   if (outcome.kind === 'answered') {
-    const fault = outcome.refusals.find((each) => each.status < 500 && each.status !== 429)
+    if (outcome.refusals.length === 0) return 'written'
+    if (outcome.refusals.some(isUncertain)) return await unsure().then(() => 'again')
+    const fault = outcome.refusals.find((each) => each.status !== 429)
     if (fault) throw refused(version, documents, fault)
-    if (outcome.refusals.length === 0) return true
-  } else if (outcome.kind === 'unanswered') {
-    // That request may still arrive: until its deadline this range sends nothing else.
-    await deps.clock.sleep(Math.max(0, deadline - deps.clock.now()))
-    return false
-  } else if (outcome.kind === 'refused' && outcome.status !== 429) {
-    throw new ElasticUmzugError('SEARCH_FAILED', `Elasticsearch refused a page for ${version.physical}: ${outcome.reason}`, {
-      next: 'correct what it names, then run the same command again; it goes on from the checkpoint',
-    })
+  } else if (
+    outcome.kind === 'refused' && outcome.status !== 429 && (outcome.status !== 413 || documents.count === 1)
+  ) {
+    throw new ElasticUmzugError(
+      'SEARCH_FAILED',
+      `Elasticsearch refused a page for ${version.physical}: ${outcome.reason}`,
+      {
+        next: 'correct what it names, then run the same command again; it goes on from the checkpoint',
+      },
+    )
   }
+  if (outcome.kind === 'refused' && outcome.status === 413) return 'smaller'
   await deps.clock.sleep(500 + Math.random() * 1_000, signal)
-  return false
+  return outcome.kind === 'unsent' ? 'again' : 'smaller'
 }
 
 function refused(version: Version, { body }: Documents, { position, reason }: Refusal): ElasticUmzugError {
@@ -171,9 +217,13 @@ function refused(version: Version, { body }: Documents, { position, reason }: Re
 }
 
 function unmade(version: Version, { key, reason }: { key: string; reason: string }): ElasticUmzugError {
-  return new ElasticUmzugError('SOURCE_INVALID', `document() of index "${version.index}" threw for key ${key}: ${reason}`, {
-    next: `correct document() of index "${version.index}" in the config file, then: npx umzug up`,
-  })
+  return new ElasticUmzugError(
+    'SOURCE_INVALID',
+    `document() of index "${version.index}" threw for key ${key}: ${reason}`,
+    {
+      next: `correct document() of index "${version.index}" in the config file, then: npx umzug up`,
+    },
+  )
 }
 
 async function report(deps: PopulateDeps, { version, expected }: PopulateOptions, documents: number): Promise<void> {

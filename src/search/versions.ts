@@ -124,6 +124,50 @@ export async function unregisterVersion(store: Store, id: string): Promise<void>
   })
 }
 
+/**
+ * Deletes what is kept for versions that are gone: a dispatch under way while one was unregistered or dropped may have
+ * added more. Claims that have not run out are left.
+ */
+export async function forgetGone({ db, table }: Store): Promise<void> {
+  const gone = `NOT EXISTS (SELECT FROM ${table.index_versions} v WHERE v.id = x.version_id AND v.state <> 'dropped')`
+  await db.query(`DELETE FROM ${table.pending} x WHERE (token IS NULL OR due_at <= clock_timestamp()) AND ${gone}`)
+  await db.query(`DELETE FROM ${table.changes} x WHERE version_id IS NOT NULL AND ${gone}`)
+  await db.query(`DELETE FROM ${table.populate_ranges} x WHERE expires_at <= clock_timestamp() AND ${gone}`)
+  await db.query(`DELETE FROM ${table.populate_deletes} x WHERE ${gone}`)
+}
+
+/** Gives aborted keys of a version one more attempt: what was wrong with them may be mended. */
+export async function retryAborted(store: Store, id: string, maxAttempts: number): Promise<void> {
+  await store.db.query(
+    `UPDATE ${store.table.pending} SET aborted_at = NULL, attempts = $2, due_at = clock_timestamp()
+     WHERE version_id = $1 AND aborted_at IS NOT NULL`,
+    [id, maxAttempts - 1],
+  )
+}
+
+/** The first aborted keys of a version, with the reason. */
+export async function abortedKeys(store: Store, id: string): Promise<{ key: string; reason: string }[]> {
+  return await store.db.query(
+    `SELECT key, coalesce(error, '') AS reason FROM ${store.table.pending}
+     WHERE version_id = $1 AND aborted_at IS NOT NULL ORDER BY key LIMIT 3`,
+    [id],
+  )
+}
+
+/**
+ * Asks for a sweep of the index if the table was truncated while the version was populated: a page that was read
+ * before may have been written after the sweep that the TRUNCATE asked for itself. False when there was none.
+ */
+export async function requestSweep({ db, table }: Store, id: string): Promise<boolean> {
+  const rows = await db.query(
+    `WITH truncated AS (
+       UPDATE ${table.index_versions} SET truncated = false WHERE id = $1 AND truncated RETURNING id, physical)
+     INSERT INTO ${table.changes} (table_name, version_id, sweep) SELECT physical, id, true FROM truncated RETURNING id`,
+    [id],
+  )
+  return rows.length > 0
+}
+
 /** Moves a version from one of the given states to another; false when it was in none of them. */
 export async function moveVersion(
   store: Store,

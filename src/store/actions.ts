@@ -4,7 +4,7 @@
  */
 import type { Clock } from '../ports.ts'
 import { redact } from '../redact.ts'
-import { lockKey, openSession, type Session, waitForLock } from './lock.ts'
+import { isHeld, openSession, type Session, waitForLock } from './lock.ts'
 import type { Store } from './store.ts'
 
 /** Where a command comes from. */
@@ -56,17 +56,23 @@ export interface ActionOptions {
   /** True takes the run lock: one such command at a time. */
   exclusive: boolean
   onLine?: (line: string) => void
+  /** Ends the wait for the run lock. */
+  signal?: AbortSignal | undefined
 }
 
 /**
  * Records the action, runs the work, records how it ended. A killed process leaves it `in_progress`;
  * its lock is gone with it, so whoever looks next sees it as interrupted.
  */
-export async function withAction<T>(store: Store, options: ActionOptions, work: (action: Action) => Promise<T>): Promise<T> {
+export async function withAction<T>(
+  store: Store,
+  options: ActionOptions,
+  work: (action: Action) => Promise<T>,
+): Promise<T> {
   const session = await openSession(store)
   try {
     const id = await insertAction(store, options)
-    await session.tryLock(`action.${id}`)
+    await waitForLock(session, `action.${id}`, options.clock)
     return await runAction(store, session, id, options, work)
   } finally {
     await session.close()
@@ -83,7 +89,10 @@ async function runAction<T>(
   const counts: Record<string, number> = {}
   const log = (line: string) => appendLog(store, id, line)
   try {
-    if (options.exclusive) await waitForLock(session, 'run', options.clock, () => options.onLine?.(waiting))
+    if (options.exclusive) {
+      const { clock, signal, onLine } = options
+      await waitForLock(session, 'run', clock, { onWait: () => onLine?.(waiting), signal })
+    }
     await store.db.query(
       `UPDATE ${store.table.actions} SET state = 'in_progress', started_at = clock_timestamp() WHERE id = $1`,
       [id],
@@ -133,22 +142,20 @@ async function endAction(
 
 function stackOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
+  const parts = error instanceof AggregateError ? error.errors.map((each) => `\n- ${stackOf(each)}`).join('') : ''
   const cause = error.cause === undefined ? '' : `\ncaused by: ${stackOf(error.cause)}`
-  return `${error.stack ?? error.message}${cause}`
+  return `${error.stack ?? error.message}${parts}${cause}`
 }
 
 /** The newest actions, newest first; those whose process is gone are shown as interrupted. */
 export async function listActions(store: Store, limit: number = 50): Promise<ActionRow[]> {
   return await store.db.query<ActionRow & Record<string, unknown>>(
-    `WITH newest AS MATERIALIZED (SELECT * FROM ${store.table.actions} ORDER BY id DESC LIMIT $3),
-     gone AS MATERIALIZED (
-       SELECT id FROM newest WHERE state IN ('queued', 'in_progress')
-         AND pg_try_advisory_xact_lock(${lockKey.replace('$2', "'action.' || id")}))
-     SELECT id, parent_id AS "parentId", action, target,
-       CASE WHEN id IN (SELECT id FROM gone) AND $2 THEN 'interrupted' ELSE state END AS state,
-       command_line AS "commandLine", os_user AS "user", host, pid, tag,
-       to_json(started_at) #>> '{}' AS "startedAt", to_json(ended_at) #>> '{}' AS "endedAt", counts, log, error
-     FROM newest ORDER BY id DESC`,
-    [store.schema, true, limit],
+    `SELECT a.id, a.parent_id AS "parentId", a.action, a.target,
+       CASE WHEN a.state IN ('queued', 'in_progress') AND NOT ${isHeld('$1', "'action.' || a.id")}
+         THEN 'interrupted' ELSE a.state END AS state,
+       a.command_line AS "commandLine", a.os_user AS "user", a.host, a.pid, a.tag,
+       to_json(a.started_at) #>> '{}' AS "startedAt", to_json(a.ended_at) #>> '{}' AS "endedAt", a.counts, a.log, a.error
+     FROM ${store.table.actions} a ORDER BY a.id DESC LIMIT $2`,
+    [store.schema, limit],
   )
 }

@@ -2,7 +2,26 @@
  * The database function that moves committed changes into pending rows.
  * @module
  */
+import { lockKey } from './lock.ts'
 import type { Store } from './store.ts'
+
+/**
+ * SQL of what happens to a pending row (`p`) that is enqueued once more (`excluded`). While somebody works on it, only its
+ * generation and what merges into it are counted up: the claim is left alone. A row that was aborted gets new attempts.
+ */
+export const mergePending = `ON CONFLICT (version_id, key) DO UPDATE SET
+    generation = p.generation + 1,
+    merged_change = least(p.merged_change, excluded.oldest_change),
+    oldest_change = CASE WHEN p.token IS NULL THEN least(p.oldest_change, excluded.oldest_change) ELSE p.oldest_change END,
+    made_at = least(p.made_at, excluded.made_at),
+    attempts = 0,
+    aborted_at = NULL,
+    due_at = CASE WHEN p.token IS NULL THEN clock_timestamp() ELSE p.due_at END`
+
+/** SQL of the number of the lock under which changes are dispatched. */
+export function dispatchLock({ schema }: Store): string {
+  return lockKey(`'${schema.replaceAll("'", "''")}'`, `'dispatch'`)
+}
 
 /**
  * SQL of `dispatch(most_changes, most_rows, page_size)`: takes committed changes and adds one pending row per live
@@ -24,14 +43,14 @@ DECLARE
   origin_id bigint;
   first_made timestamptz;
   whole boolean;
-  found text[];
+  page text[];
   all_keys text[] := '{}';
   all_versions bigint[] := '{}';
   all_origins bigint[] := '{}';
   all_made timestamptz[] := '{}';
 BEGIN
   -- One dispatcher at a time: dispatching is far cheaper than what follows, and whoever must keep it out can.
-  IF NOT pg_try_advisory_xact_lock(hashtextextended('elastic_umzug.dispatch.${store.schema.replaceAll("'", "''")}', 0)) THEN
+  IF NOT pg_try_advisory_xact_lock(${dispatchLock(store)}) THEN
     RETURN -1;
   END IF;
 
@@ -72,34 +91,38 @@ BEGIN
 
     -- The rows are gone, their keys are only in the index: a sweep enqueues them, and nothing in flight may settle.
     IF whole AND (target.entry ->> 'own')::boolean AND target.cursor IS NULL THEN
-      UPDATE ${table.pending} SET generation = generation + 1, due_at = least(due_at, CASE WHEN token IS NULL THEN clock_timestamp() ELSE due_at END),
-        merged_change = least(merged_change, origin_id) WHERE version_id = target.version_id;
+      INSERT INTO ${table.pending} AS p (version_id, key, oldest_change, made_at)
+        SELECT version_id, key, origin_id, first_made FROM ${table.pending}
+        WHERE version_id = target.version_id ORDER BY key
+      ${mergePending};
       UPDATE ${table.index_versions} SET truncated = true WHERE id = target.version_id AND state IN ('created', 'populating');
       INSERT INTO ${table.changes} (origin, table_name, made_at, version_id, sweep)
         VALUES (origin_id, target.table_name, first_made, target.version_id, true);
     END IF;
 
     BEGIN
-      EXECUTE 'SELECT array_agg(k.key) FROM (' ||
+      EXECUTE 'SELECT array_agg(k.key) FILTER (WHERE k.key IS NOT NULL) FROM (' ||
         CASE WHEN whole THEN target.entry ->> 'allKeys' ELSE target.entry ->> 'keys' END || ') k'
-        INTO found USING changed, target.cursor, page_size;
-    EXCEPTION WHEN undefined_table OR undefined_column OR invalid_schema_name THEN
-      -- A migration took away what an old version reads: that version cannot go on, all others must.
+        INTO page USING changed, target.cursor, page_size;
+    EXCEPTION WHEN OTHERS THEN
+      -- A migration took away or changed what an old version reads: that version cannot go on, all others must.
+      -- Anything else (a deadlock, a full disk) passes, and the whole dispatch is tried again.
+      IF left(SQLSTATE, 2) NOT IN ('22', '3F', '42') THEN RAISE; END IF;
       UPDATE ${table.index_versions} SET dependency_error = SQLERRM WHERE id = target.version_id;
-      found := NULL;
+      page := NULL;
     END;
-    CONTINUE WHEN found IS NULL;
+    CONTINUE WHEN page IS NULL;
 
-    all_keys := all_keys || found;
-    all_versions := all_versions || array_fill(target.version_id, ARRAY[cardinality(found)]);
-    all_origins := all_origins || array_fill(origin_id, ARRAY[cardinality(found)]);
-    all_made := all_made || array_fill(first_made, ARRAY[cardinality(found)]);
+    all_keys := all_keys || page;
+    all_versions := all_versions || array_fill(target.version_id, ARRAY[cardinality(page)]);
+    all_origins := all_origins || array_fill(origin_id, ARRAY[cardinality(page)]);
+    all_made := all_made || array_fill(first_made, ARRAY[cardinality(page)]);
 
     -- More keys than a page: the change goes on behind the others, for this version and dependency only.
-    IF cardinality(found) >= page_size AND (whole OR NOT (target.entry ->> 'own')::boolean) THEN
+    IF cardinality(page) >= page_size AND (whole OR NOT (target.entry ->> 'own')::boolean) THEN
       INSERT INTO ${table.changes} (origin, table_name, rows, made_at, version_id, dependency, cursor)
         VALUES (origin_id, target.table_name, CASE WHEN whole THEN NULL ELSE changed END, first_made,
-          target.version_id, target.dependency, found[cardinality(found)]);
+          target.version_id, target.dependency, page[cardinality(page)]);
     END IF;
   END LOOP;
 
@@ -107,16 +130,8 @@ BEGIN
   INSERT INTO ${table.pending} AS p (version_id, key, oldest_change, made_at)
     SELECT version_id, key, min(origin), min(made_at)
     FROM unnest(all_versions, all_keys, all_origins, all_made) AS n(version_id, key, origin, made_at)
-    WHERE key IS NOT NULL
     GROUP BY version_id, key ORDER BY version_id, key COLLATE "C"
-  ON CONFLICT (version_id, key) DO UPDATE SET
-    generation = p.generation + 1,
-    merged_change = least(p.merged_change, excluded.oldest_change),
-    oldest_change = CASE WHEN p.token IS NULL THEN least(p.oldest_change, excluded.oldest_change) ELSE p.oldest_change END,
-    made_at = least(p.made_at, excluded.made_at),
-    attempts = 0,
-    aborted_at = NULL,
-    due_at = CASE WHEN p.token IS NULL THEN clock_timestamp() ELSE p.due_at END;
+  ${mergePending};
   RETURN cardinality(taken);
 END
 $dispatch$`

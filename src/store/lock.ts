@@ -7,6 +7,8 @@ import type { Clock, Connection } from '../ports.ts'
 import type { Store } from './store.ts'
 
 const pollMs = 200
+/** How often the connection is tried, and how long its answer may take, in milliseconds. */
+const beatMs = 5_000
 
 /** A connection with one open transaction that holds advisory locks until it is closed. */
 export interface Session {
@@ -20,43 +22,97 @@ export interface Session {
 /** Opens a session. Behind a transaction pooler it works too, because the locks belong to the transaction. */
 export async function openSession(store: Store): Promise<Session> {
   const connection = await store.db.connect()
-  // READ COMMITTED and idle: it keeps no snapshot, so concurrent index builds do not wait for it.
-  await connection.query('BEGIN ISOLATION LEVEL READ COMMITTED')
-  await connection.query(
-    `SELECT set_config('idle_in_transaction_session_timeout', '0', true), set_config('tcp_keepalives_idle', '10', true),
-      set_config('tcp_keepalives_interval', '5', true), set_config('tcp_keepalives_count', '3', true)`,
-  )
+  try {
+    // READ COMMITTED and idle: it keeps no snapshot, so concurrent index builds do not wait for it.
+    await connection.query('BEGIN ISOLATION LEVEL READ COMMITTED')
+    // Not every server knows every setting, and naming an unknown one would fail.
+    await connection.query(
+      `SELECT set_config(s.name, w.value, true) FROM pg_settings s JOIN (VALUES
+         ('idle_in_transaction_session_timeout', '0'), ('transaction_timeout', '0'), ('statement_timeout', '0'),
+         ('tcp_keepalives_idle', '10'), ('tcp_keepalives_interval', '5'), ('tcp_keepalives_count', '3')
+       ) AS w(name, value) ON w.name = s.name`,
+    )
+  } catch (error) {
+    await connection.close()
+    throw error
+  }
   return session(store, connection)
 }
 
 function session(store: Store, connection: Connection): Session {
+  const query = inTurn(connection)
+  const heart = watch(() => query('SELECT 1'))
   return {
     async tryLock(name) {
-      const sql = `SELECT pg_try_advisory_xact_lock(${lockKey}) AS got`
-      const [row] = await connection.query<{ got: boolean }>(sql, [store.schema, name])
+      const sql = `SELECT pg_try_advisory_xact_lock(${lockKey('$1', '$2')}) AS got`
+      const [row] = await query<{ got: boolean }>(sql, [store.schema, name])
       return row?.got === true
     },
     assertHeld() {
-      if (!connection.lost) return
-      throw new ElasticUmzugError('RUN_LOCK_LOST', `The connection to ${store.db.label} that held the run lock was lost.`, {
-        next: 'run the same command again; it goes on where this one stopped',
-      })
+      if (!connection.lost && heart.beats()) return
+      throw new ElasticUmzugError(
+        'RUN_LOCK_LOST',
+        `The connection to ${store.db.label} that held the run lock was lost.`,
+        {
+          next: 'run the same command again; it goes on where this one stopped',
+        },
+      )
     },
-    close: () => connection.close(),
+    async close() {
+      heart.stop()
+      await connection.close()
+    },
   }
 }
 
-/** SQL of a lock's number from schema (`$1`) and name (`$2`). */
-export const lockKey = `hashtextextended('elastic_umzug.' || $2 || '.' || $1, 0)`
+// A cut network says nothing to an idle client, while the server gives its locks to somebody else.
+function watch(ask: () => Promise<unknown>): { beats(): boolean; stop(): void } {
+  let waiting = 0
+  const timer = setInterval(() => {
+    if (waiting++ === 0) ask().then(() => void (waiting = 0), () => {})
+  }, beatMs)
+  return { beats: () => waiting < 2, stop: () => clearInterval(timer) }
+}
+
+// A connection carries one query at a time.
+function inTurn(connection: Connection): Connection['query'] {
+  let last: Promise<unknown> = Promise.resolve()
+  return (sql, values) => {
+    const next = last.then(() => connection.query<never>(sql, values))
+    last = next.catch(() => {})
+    return next
+  }
+}
+
+/** SQL of a lock's number, from SQL of the schema and of the name. */
+export function lockKey(schema: string, name: string): string {
+  return `hashtextextended('elastic_umzug.' || (${name})::text || '.' || (${schema})::text, 0)`
+}
+
+/** SQL that tells whether somebody holds a lock. Taking it to find out could make its owner fail to. */
+export function isHeld(schema: string, name: string): string {
+  const key = lockKey(schema, name)
+  return `EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'advisory' AND l.objsubid = 1 AND l.granted
+    AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND l.classid::bigint = ((${key}) >> 32) & 4294967295 AND l.objid::bigint = (${key}) & 4294967295)`
+}
 
 /**
  * Waits for a lock by polling. A blocked waiter would hold a snapshot, and PostgreSQL would resolve it against a
- * concurrent index build as a deadlock.
+ * concurrent index build as a deadlock. Throws `STOPPED` at the signal.
  */
-export async function waitForLock(session: Session, name: string, clock: Clock, onWait: () => void): Promise<void> {
+export async function waitForLock(
+  session: Session,
+  name: string,
+  clock: Clock,
+  { onWait, signal }: { onWait?: () => void; signal?: AbortSignal | undefined } = {},
+): Promise<void> {
   for (let tries = 0; !(await session.tryLock(name)); tries++) {
     session.assertHeld()
-    if (tries === 0) onWait()
-    await clock.sleep(pollMs * (0.5 + Math.random()))
+    if (signal?.aborted) {
+      throw new ElasticUmzugError('STOPPED', 'Stopped while another run held the lock: nothing was done.')
+    }
+    if (tries === 0) onWait?.()
+    await clock.sleep(pollMs * (0.5 + Math.random()), signal)
   }
 }

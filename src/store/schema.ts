@@ -14,7 +14,7 @@ const steps: ((store: Store) => string[])[] = [tables, (store) => [dispatchFunct
 /** Number of the newest step that this release knows. */
 export const newestStep: number = steps.length
 
-function tables({ table, schema }: Store): string[] {
+function tables({ table }: Store): string[] {
   return [
     `CREATE TABLE ${table.indexes} (
       id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -104,13 +104,13 @@ function tables({ table, schema }: Store): string[] {
     `CREATE INDEX ON ${table.actions} (state) WHERE state IN ('queued', 'in_progress')`,
     `CREATE TABLE ${table.migration_records} (
       name text PRIMARY KEY,
+      direction text NOT NULL DEFAULT 'up' CHECK (direction IN ('up', 'down')),
       checksum text,
       started_at timestamptz,
       ended_at timestamptz,
       error text)`,
     `CREATE TABLE ${table.document_clock} (only boolean PRIMARY KEY DEFAULT true CHECK (only), n bigint NOT NULL)`,
     `INSERT INTO ${table.document_clock} (n) VALUES (0)`,
-    `COMMENT ON SCHEMA ${quoteName(schema)} IS 'elastic-umzug: search index versions, changes, actions'`,
   ]
 }
 
@@ -125,18 +125,23 @@ export async function applySchema(store: Store): Promise<number> {
 async function applySteps(store: Store, tx: Queryable): Promise<number> {
   // A short blocking lock: nobody holds it for longer than the steps take, and no index is built under it.
   await tx.query(`SELECT pg_advisory_xact_lock(hashtextextended('elastic_umzug.schema.' || $1, 0))`, [store.schema])
-  await tx.query(`CREATE SCHEMA IF NOT EXISTS ${quoteName(store.schema)}`)
+  // IF NOT EXISTS alone would ask for the right to create schemas even where an administrator made this one.
+  const [schema] = await tx.query<{ found: boolean }>('SELECT to_regnamespace($1) IS NOT NULL AS found', [
+    quoteName(store.schema),
+  ])
+  if (!schema?.found) await tx.query(`CREATE SCHEMA ${quoteName(store.schema)}`)
   await tx.query(
     `CREATE TABLE IF NOT EXISTS ${store.table.schema_steps} (
       number int PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT clock_timestamp())`,
   )
   const done = await highestStep(store, tx)
+  assertNotNewer(store, done)
   for (const [index, step] of steps.entries()) {
     if (index < done) continue
     for (const statement of step(store)) await tx.query(statement)
     await tx.query(`INSERT INTO ${store.table.schema_steps} (number) VALUES ($1)`, [index + 1])
   }
-  return Math.max(0, newestStep - done)
+  return newestStep - done
 }
 
 /** Throws when the own tables are missing, older or newer than this release. */

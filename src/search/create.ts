@@ -1,0 +1,55 @@
+/**
+ * Creates versions.
+ * @module
+ */
+import { ElasticUmzugError } from '../errors.ts'
+import { assertAliasFree } from './aliases.ts'
+import { type Definition, snapshotOf } from './definition.ts'
+import type { LifecycleDeps } from './lifecycle.ts'
+import { createPhysical } from './physical.ts'
+import { listVersions, registerVersion, unregisterVersion, type Version } from './versions.ts'
+
+/** The newest version made from a definition that can still be kept up to date, if there is one. */
+export async function versionOf(deps: LifecycleDeps, definition: Definition): Promise<Version | undefined> {
+  const versions = await listVersions(deps.store, deps.prefix)
+  const isUsable = (each: Version) => each.dependencyError === null || each.state === 'active'
+  return versions.filter((each) => each.index === definition.name && each.hash === definition.hash && isUsable(each))
+    .at(-1)
+}
+
+/**
+ * Creates a version of the definition, unless there is one. A refused mapping leaves nothing registered; a crash in
+ * between leaves a version without physical index, which the next call makes.
+ */
+export async function createVersion(
+  deps: LifecycleDeps,
+  definition: Definition,
+  force: boolean = false,
+): Promise<Version> {
+  const existing = force ? undefined : await versionOf(deps, definition)
+  if (existing && !existing.dependencyError) {
+    if (existing.state === 'created') await createPhysical(deps.search, existing)
+    return existing
+  }
+  await assertAliasFree(deps.search, { prefix: deps.prefix, index: definition.name })
+  const dependencies = await definition.source.dependencies(deps.store.db)
+  const version = await registerVersion(deps.store, {
+    prefix: deps.prefix,
+    name: definition.name,
+    hash: definition.hash,
+    definition: snapshotOf(definition),
+    dependencies,
+    tag: deps.tag,
+  })
+  try {
+    await createPhysical(deps.search, version)
+  } catch (error) {
+    // Only a refusal is certain: after anything else the index may come to exist, and the next run goes on with it.
+    if (error instanceof ElasticUmzugError && error.code === 'MAPPING_REFUSED') {
+      await unregisterVersion(deps.store, version.id)
+    }
+    throw error
+  }
+  deps.onLine(`${version.physical}: created`)
+  return version
+}

@@ -1,0 +1,76 @@
+/**
+ * Fills a version until it is ready: populate, drain, re-apply deletes, verify.
+ * @module
+ */
+import { ElasticUmzugError } from '../errors.ts'
+import { pointDefinitionAlias } from './aliases.ts'
+import type { Definition } from './definition.ts'
+import type { LifecycleDeps } from './lifecycle.ts'
+import { assertPhysical, createPhysical, restoreSettings } from './physical.ts'
+import { populate, stopped } from './populate.ts'
+import { clearPopulate } from './ranges.ts'
+import { reapplyDeletes } from './reapply.ts'
+import { verify } from './verify.ts'
+import { abortedKeys, moveVersion, readVersion, requestSweep, retryAborted, type Version } from './versions.ts'
+
+/**
+ * Populates and verifies a version until it is ready; goes on where an interrupted run stopped. Versions that are
+ * ready or further are given back as they are.
+ */
+export async function fillVersion(deps: LifecycleDeps, start: Version, definition: Definition): Promise<Version> {
+  const { store, search } = deps
+  if (start.state !== 'created' && start.state !== 'populating') return start
+  if (start.state === 'created') await createPhysical(search, start)
+  await assertPhysical(search, start)
+  await moveVersion(store, start.id, ['created'], 'populating')
+  const version = await readVersion(store, start.id)
+  await load(deps, version, definition)
+  await catchUp(deps, version)
+  await reapplyDeletes(deps, version, definition.source)
+  await restoreSettings(search, version)
+  const counts = await verify({ ...deps, drain: () => catchUp(deps, version) }, version, definition.source)
+  await pointDefinitionAlias(search, version)
+  deps.assertHeld()
+  await moveVersion(store, version.id, ['populating'], 'ready')
+  await clearPopulate(store, version.id)
+  deps.onLine(`${version.physical}: ready, ${counts.documents} documents for ${counts.rows} rows`)
+  deps.emitter.emit('version:state:changed', { index: version.index, version: version.number, state: 'ready' })
+  return await readVersion(store, version.id)
+}
+
+async function load(deps: LifecycleDeps, version: Version, { source }: Definition): Promise<void> {
+  const { store, signal, assertHeld, workers } = deps
+  const expected = await source.count(store.db)
+  await store.db.query(`UPDATE ${store.table.index_versions} SET rows_expected = $2 WHERE id = $1`, [
+    version.id,
+    expected,
+  ])
+  deps.onLine(`${version.physical}: populating ${expected} rows`)
+  await populate(deps, { version, source, workers, expected, signal, assertHeld })
+  await retryAborted(store, version.id, deps.maxAttempts)
+  await catchUp(deps, version)
+  await requestSweep(store, version.id)
+}
+
+// Every key that was captured until now is written, or the run ends here.
+async function catchUp(deps: LifecycleDeps, version: Version): Promise<void> {
+  const { aborted } = await deps.drain(version)
+  if (deps.signal?.aborted) throw stopped(version)
+  deps.assertHeld()
+  if (aborted > 0) throw await refusedDocuments(deps, version, aborted)
+}
+
+async function refusedDocuments(
+  { store }: LifecycleDeps,
+  version: Version,
+  aborted: number,
+): Promise<ElasticUmzugError> {
+  const first = (await abortedKeys(store, version.id)).map(({ key, reason }) => `\n  ${key}: ${reason}`).join('')
+  return new ElasticUmzugError(
+    'DOCUMENT_REFUSED',
+    `${version.physical} lacks ${aborted} documents that were refused:${first}`,
+    {
+      next: `correct the rows, or the mappings or the source of index "${version.index}", then: npx umzug up`,
+    },
+  )
+}
