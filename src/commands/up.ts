@@ -75,7 +75,6 @@ export async function up(base: Base, options: UpOptions = {}): Promise<UpResult>
   return await base.run('up', options, (run) =>
     capturing(base, async () => {
       const applied = await migrationRunner(base, options, run).up(options.migrate)
-      run.action.count('migrations', applied.length)
       const indexes = searching ? await convergeIndexes(base, run, options.activate ?? true) : []
       return { migrations: applied.map((each) => each.name), indexes }
     }))
@@ -93,21 +92,25 @@ export async function planUp(base: Base, options: UpOptions = {}): Promise<strin
   const searching = options.search !== false && base.definitions.length > 0
   const steps: Step[] = options.activate === false ? ['created', 'populated'] : ['created', 'populated', 'activated']
   const indexes = searching ? await planIndexes(base, base.definitions, steps, await isApplied(base.store)) : []
-  return [...chosenFrom(pending, options.migrate).map((name) => `${name}: would be applied`), ...indexes]
+  return [...chosenFrom(pending, options.migrate as Choice).map((name) => `${name}: would be applied`), ...indexes]
 }
 
 /** What `down` would do, a line each; changes nothing. */
 export async function planDown(base: Base, migrate: MigrateDownOptions): Promise<string[]> {
   const executed = (await migrationRunner(base).executed()).reverse()
-  const byDefault = 'to' in migrate || 'migrations' in migrate ? migrate : { step: 1, ...migrate }
-  return chosenFrom(executed, byDefault).map((name) => `${name}: would be reverted`)
+  const { to, migrations, step } = migrate as Choice
+  const chosen = to === undefined && migrations === undefined ? { step: step ?? 1 } : { to, migrations }
+  return chosenFrom(executed, chosen).map((name) => `${name}: would be reverted`)
+}
+
+interface Choice {
+  to?: string | 0 | undefined
+  step?: number | undefined
+  migrations?: string[] | undefined
 }
 
 // The same choice as Umzug's: `to` includes its name, and 0 is everything.
-function chosenFrom(
-  all: readonly { name: string }[],
-  { to, step, migrations }: { to?: string | 0; step?: number; migrations?: string[] } = {},
-): string[] {
+function chosenFrom(all: readonly { name: string }[], { to, step, migrations }: Choice = {}): string[] {
   const names = all.map((each) => each.name)
   if (migrations) return names.filter((each) => migrations.includes(each))
   if (to) return names.slice(0, names.indexOf(to) + 1)

@@ -10,7 +10,10 @@ import { createPhysical } from './physical.ts'
 import { listVersions, registerVersion, unregisterVersion, type Version } from './versions.ts'
 
 /** The newest version made from a definition that can still be kept up to date, if there is one. */
-export async function versionOf(deps: LifecycleDeps, definition: Definition): Promise<Version | undefined> {
+export async function versionOf(
+  deps: Pick<LifecycleDeps, 'store' | 'prefix'>,
+  definition: Definition,
+): Promise<Version | undefined> {
   const versions = await listVersions(deps.store, deps.prefix)
   const isUsable = (each: Version) => each.dependencyError === null || each.state === 'active'
   return versions.filter((each) => each.index === definition.name && each.hash === definition.hash && isUsable(each))
