@@ -6,7 +6,11 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { createServer as createSocketServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { expect } from 'chai'
+import { currentRuntime } from '../../adapters/runtime.ts'
+import { runCli } from '../../src/cli/main.ts'
+import { elasticUmzug } from '../../src/compose.ts'
 import { type ErrorCode, errorCodes } from '../../src/errors.ts'
+import type { Runtime } from '../../src/ports.ts'
 import type { Ended } from './cli.ts'
 
 /** What a refusal has to be. */
@@ -29,6 +33,7 @@ export function expectRefusal({ code, stdout, stderr }: Ended, refusal: Refusal)
   expect(messages, stderr).to.deep.equal([`error ${refusal.code}: `])
   expect(Object.keys(errorCodes)).to.include(refusal.code)
   expect(stderr.match(/^ {2}next: \S.*$/gm), stderr).to.have.length(1)
+  expect(stdout, 'no usage where data is expected').not.to.include('usage: ')
   expect(stderr, 'nothing but the message').to.match(/^error [^]*\n {2}next: .+\n$/)
   expect(code, stderr).to.equal(refusal.exit ?? 1)
   expect(output, 'no stack').not.to.match(/^\s+at .+:\d+/m)
@@ -39,6 +44,22 @@ export function expectRefusal({ code, stdout, stderr }: Ended, refusal: Refusal)
 
 function patternOf(text: string | RegExp): RegExp {
   return typeof text === 'string' ? new RegExp(text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')) : text
+}
+
+/** Runs a command in this process, for command lines that load no config: its output goes nowhere else. */
+export async function runHere(args: readonly string[], cwd: string): Promise<Ended> {
+  const output = { stdout: '', stderr: '' }
+  const here = currentRuntime()
+  const runtime: Runtime = {
+    ...here,
+    argv: args,
+    cwd: () => cwd,
+    resolve: (...parts) => here.resolve(cwd, ...parts),
+    write: (text) => void (output.stdout += text),
+    writeError: (text) => void (output.stderr += text),
+  }
+  const code = await runCli(runtime, elasticUmzug, new AbortController().signal)
+  return { code, signal: null, ...output }
 }
 
 /** A server that stands where Elasticsearch is expected. */

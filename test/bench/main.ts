@@ -1,0 +1,66 @@
+/**
+ * `npm run bench`: populate rate against its ceiling, lag under steady change, memory of a populate. Prints figures,
+ * asserts none. BENCH_ROWS (default 100,000) books for rate and lag, BENCH_MEMORY_ROWS (default 200,000) for memory.
+ * @module
+ */
+import process from 'node:process'
+import { fileURLToPath } from 'node:url'
+import { elasticUmzug } from '../../src/index.ts'
+import { startServers } from '../support/servers/servers.ts'
+import { withStop } from '../support/servers/stop.ts'
+import { createWorld, spawnCli, type World } from '../support/world.ts'
+import { knob } from './figures.ts'
+import { benchLag } from './lag.ts'
+import { defineLibrary, fillLibrary, type Library } from './library.ts'
+import { benchPopulate } from './populate.ts'
+
+const rows = knob('BENCH_ROWS', 100_000, process.env)
+const memoryRows = knob('BENCH_MEMORY_ROWS', 200_000, process.env)
+const only = process.argv[2]
+const print = (line: string) => void process.stdout.write(`${line}\n`)
+
+await withStop(async () => {
+  const servers = await startServers()
+  process.env.DATABASE_URL = servers.databaseUrl
+  process.env.ELASTICSEARCH_URL = servers.elasticsearchUrl
+  try {
+    await bench('populate', rows, ({ world, library }) => benchPopulate(world, library, print))
+    await bench('lag', rows, async ({ world, library }) => {
+      await elasticUmzug(library.config).up()
+      await benchLag(library, world.client, { perSecond: 200, seconds: 15, rows }, print)
+    })
+    await bench('memory', memoryRows, ({ world }) => benchMemory(world))
+    return 0
+  } finally {
+    await servers.stop()
+  }
+})
+
+async function bench(
+  name: string,
+  rows: number,
+  work: (on: { world: World; library: Library }) => Promise<void>,
+): Promise<void> {
+  if (only !== undefined && only !== name) return
+  const world = await createWorld()
+  try {
+    const library = defineLibrary(world.sequelize, world.client, world.prefix)
+    await fillLibrary(world.sequelize, rows)
+    await elasticUmzug(library.config).up({ search: false })
+    await work({ world, library })
+  } finally {
+    await world.drop()
+  }
+}
+
+async function benchMemory({ databaseUrl, elasticsearchUrl, prefix }: World): Promise<void> {
+  const { code, stdout, stderr } = await spawnCli([], {
+    program: fileURLToPath(new URL('memory.ts', import.meta.url)),
+    env: { DATABASE_URL: databaseUrl, ELASTICSEARCH_URL: elasticsearchUrl, PREFIX: prefix },
+  })
+  if (code !== 0) throw new Error(`The populating process failed: ${stderr}`)
+  const { before, most, ms } = JSON.parse(stdout) as Record<'before' | 'most' | 'ms', number>
+  const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(0)} MiB`
+  print(`memory of populating ${memoryRows} rows, in a process of its own (${(ms / 1_000).toFixed(0)} s)`)
+  print(`  ${mib(most - before)} above a baseline of ${mib(before)}`)
+}
