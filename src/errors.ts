@@ -55,7 +55,9 @@ export class ElasticUmzugError extends Error {
 
   /** Takes the code, what happened, and the next step. */
   constructor(code: ErrorCode, message: string, parts: ErrorParts = {}) {
-    super(parts.next ? `${message}\n  next: ${parts.next}` : message, { cause: parts.cause })
+    // A message may quote that of another error, with its next step: the one of the outermost counts.
+    const what = parts.next ? message.replace(/\n {2}next: .*/g, '') : message
+    super(parts.next ? `${what}\n  next: ${parts.next}` : what, { cause: parts.cause })
     this.code = code
     this.next = parts.next
   }

@@ -7,6 +7,7 @@ import {
   type CommandLineFlagParameter,
   type CommandLineIntegerParameter,
 } from '@rushstack/ts-command-line'
+import { ElasticUmzugError } from '../errors.ts'
 
 /** What the command line gave. */
 export interface Given {
@@ -59,10 +60,15 @@ class Action extends CommandLineAction {
   }
 
   override async onExecute(): Promise<void> {
+    for (const [name, { value = 0 }] of this.#numbers) if (value < 0) throw notNegative(name, value)
     await this.#parts.run({
       names: this.remainder?.values ?? [],
       flag: (name) => this.#flags.get(name)?.value ?? false,
       number: (name) => this.#numbers.get(name)?.value,
     })
   }
+}
+
+function notNegative(name: string, value: number): ElasticUmzugError {
+  return new ElasticUmzugError('COMMAND_INVALID', `${name} is ${value}, and cannot be below 0.`)
 }

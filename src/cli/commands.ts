@@ -40,6 +40,7 @@ export function createCli(session: Session): Cli {
   }
   const cli = new Parser(lazyUmzug(session), { toolFileName: 'umzug', toolDescription: description })
   for (const each of [...indexActions(session), ...queueActions(session), logAction(session)]) cli.addAction(each)
+  for (const each of [cli, ...cli.actions]) omitUsage(each)
   return cli
 }
 
@@ -51,6 +52,12 @@ function lazyUmzug(session: Session): Runner {
     executed: async () => await (await session.open()).umzug.executed(),
   }
   return umzug as unknown as Runner
+}
+
+// On a wrong command line the parser writes its usage to standard output, into the JSON that a program reads from there.
+function omitUsage(owner: object): void {
+  const { _getArgumentParser } = owner as { _getArgumentParser(): { printUsage(): void } }
+  _getArgumentParser.call(owner).printUsage = () => {}
 }
 
 function flagsOf(action: CommandLineAction): Set<string> {

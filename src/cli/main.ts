@@ -2,7 +2,7 @@
  * The command line.
  * @module
  */
-import { ElasticUmzugError } from '../errors.ts'
+import { ElasticUmzugError, isOwnError } from '../errors.ts'
 import type { Runtime } from '../ports.ts'
 import { redact } from '../redact.ts'
 import { type Globals, splitGlobals } from './arguments.ts'
@@ -25,45 +25,58 @@ export async function main(runtime: Runtime, compose: Compose): Promise<void> {
 
 /** Runs one command line; gives its exit code. Errors are printed with their code and the next step. */
 export async function runCli(runtime: Runtime, compose: Compose, signal: AbortSignal): Promise<number> {
-  const globals = splitGlobals(runtime.argv)
-  const session = openSession({ runtime, compose, configPath: globals.config, signal })
+  let globals: Globals | undefined
+  let session: Session | undefined
   try {
-    return await execute(session, globals)
+    globals = splitGlobals(runtime.argv)
+    session = openSession({ runtime, compose, configPath: globals.config, signal })
+    await execute(session, globals)
+    return exitCodes.done
   } catch (error) {
-    return fail(runtime, error, globals.verbose)
+    return fail(runtime, error, globals)
   } finally {
-    await session.close()
+    await session?.close()
   }
 }
 
-async function execute(session: Session, { args }: Globals): Promise<number> {
+async function execute(session: Session, { args }: Globals): Promise<void> {
   const cli = createCli(session)
   try {
     await cli.executeWithoutErrorHandling(cli.arrange(args))
-    return exitCodes.done
   } catch (error) {
     if (!isUsage(error)) throw error
-    const what = error.message.trim().split('\n').at(-1)!.replace(/^\S+: error: /, '')
-    throw new ElasticUmzugError('COMMAND_INVALID', `The command line is wrong: ${what}`, { next: 'npx umzug --help' })
+    const what = error.message.trim().split('\n').at(-1)!.replace(/^.*?[Ee]rror: /, '')
+    const command = cli.tryGetAction(args[0] ?? '')?.actionName
+    throw new ElasticUmzugError('COMMAND_INVALID', `The command line is wrong: ${what}`, {
+      next: ['npx umzug', command, '--help'].filter(Boolean).join(' '),
+    })
   }
 }
 
 function isUsage(error: unknown): error is Error {
-  return error instanceof Error && typeof (error as { exitCode?: unknown }).exitCode === 'number'
+  if (!(error instanceof Error)) return false
+  // Umzug's actions throw plain errors for options that exclude each other.
+  return typeof (error as { exitCode?: unknown }).exitCode === 'number' || /^Can't specify '/.test(error.message)
 }
 
-function fail(runtime: Runtime, error: unknown, verbose: boolean): number {
+function fail(runtime: Runtime, error: unknown, globals: Globals | undefined): number {
   const { code, text } = describe(error)
   runtime.writeError(`error ${code}: ${redact(text)}\n`)
-  if (verbose) runtime.writeError(`${redact(stackOf(error))}\n`)
+  if (globals?.verbose) runtime.writeError(`${redact(stackOf(error))}\n`)
   if (code === 'STOPPED') return exitCodes.stopped
   return code === 'COMMAND_INVALID' ? exitCodes.usage : exitCodes.failed
 }
 
 function describe(error: unknown): { code: string; text: string } {
-  if (error instanceof ElasticUmzugError) return { code: error.code, text: error.message }
+  if (isOwnError(error) && error.next) return { code: error.code, text: error.message }
   const text = error instanceof Error ? error.message || error.name : String(error)
-  return { code: 'UNEXPECTED', text: `${text}\n  next: run it again with --verbose for the stack` }
+  const code = isOwnError(error) ? error.code : 'UNEXPECTED'
+  return { code, text: `${text}\n  next: ${defaultNext[code] ?? 'run it again with --verbose for the stack'}` }
+}
+
+const defaultNext: Record<string, string | undefined> = {
+  NO_ANSWER: 'check that Elasticsearch runs, then run the same command again; it goes on where this one stopped',
+  COMMAND_INVALID: 'npx umzug --help',
 }
 
 function stackOf(error: unknown): string {

@@ -7,6 +7,7 @@ import type {
   CommandLineChoiceParameter,
   CommandLineFlagParameter,
 } from '@rushstack/ts-command-line'
+import { ElasticUmzugError } from '../errors.ts'
 import type { MigrateDownOptions, MigrateUpOptions } from '../commands/up.ts'
 import { CreateAction, DownAction, type Runner, UpAction } from '../migrations/runner.ts'
 import { followProgress } from './progress.ts'
@@ -55,6 +56,7 @@ class Up extends UpAction {
   }
 
   async #run(migrate: MigrateUpOptions): Promise<unknown[]> {
+    assertStep(migrate)
     const { print, signal, runtime } = this.#session
     const plugin = await this.#session.open()
     const options = { migrate, search: !this.#noSearch.value, activate: !this.#noActivate.value, onLine: print, signal }
@@ -87,6 +89,7 @@ class Down extends DownAction {
   }
 
   async #run(migrate: MigrateDownOptions): Promise<unknown[]> {
+    assertStep(migrate)
     const { print, signal } = this.#session
     const plugin = await this.#session.open()
     if (this.#dryRun.value) {
@@ -123,6 +126,15 @@ class Create extends CreateAction {
     const { umzug } = await this.#session.open()
     await umzug.create({ ...options, template: this.#template.value })
   }
+}
+
+// Umzug cuts a list with it: below 0 it would mean all but the last ones.
+function assertStep(migrate: MigrateUpOptions | MigrateDownOptions): void {
+  const { step = 1 } = migrate as { step?: number }
+  if (step >= 1) return
+  throw new ElasticUmzugError('COMMAND_INVALID', `--step is ${step}, and has to be 1 or more.`, {
+    next: 'give --step 1 or more, or leave it out',
+  })
 }
 
 function flag(action: CommandLineAction, parameterLongName: string, description: string): CommandLineFlagParameter {
