@@ -76,18 +76,21 @@ function labelOf(sequelize: Sequelize): string {
   return `${host ?? 'localhost'}:${port ?? 5432}/${database ?? ''}`
 }
 
+// Password, user or address, database, privilege to connect.
+const refusals = new Set(['28P01', '28000', '3D000', '42501'])
+
 function refuse(error: unknown, label: string): never {
   const { name = '', message = String(error), parent } = error as Error & { parent?: { code?: string } }
   const code = parent?.code
-  if (name === 'SequelizeAccessDeniedError' || code === '28P01' || code === '28000') {
+  if (name === 'SequelizeAccessDeniedError' || refusals.has(code ?? '')) {
     throw new ElasticUmzugError('DATABASE_REFUSED', `PostgreSQL at ${label} refused the login: ${message}`, {
-      next: 'check user and password of the Sequelize instance in the config file',
+      next: 'check user, password and database name of the Sequelize instance in the config file',
       cause: error,
     })
   }
   if (name.startsWith('SequelizeConnection') || name.startsWith('SequelizeHost')) {
     throw new ElasticUmzugError('DATABASE_UNREACHABLE', `PostgreSQL at ${label} does not answer: ${message}`, {
-      next: 'check host, port and database name, and that the server runs',
+      next: 'check host and port of the Sequelize instance in the config file, and that the server runs',
       cause: error,
     })
   }

@@ -4,7 +4,7 @@
  */
 import { sha256 } from '@noble/hashes/sha2.js'
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js'
-import { ElasticUmzugError } from '../errors.ts'
+import { ElasticUmzugError, NoAnswerError } from '../errors.ts'
 import type { SearchClient } from '../ports.ts'
 import { assertAnswer, reasonOf } from './bulk.ts'
 import type { Snapshot } from './definition.ts'
@@ -16,31 +16,32 @@ type Settings = Record<string, unknown>
 export async function checkCluster(search: SearchClient): Promise<void> {
   const { status, body } = await search.request<{ version?: { number?: string } }>({ method: 'GET', path: '/' })
     .catch((error) => {
-      if (error instanceof ElasticUmzugError && error.code !== 'NO_ANSWER') throw error
-      throw new ElasticUmzugError(
-        'SEARCH_UNREACHABLE',
-        `Elasticsearch at ${search.label} does not answer: ${error.message}`,
-        {
-          next: 'check the URL and that the cluster runs; `npx umzug up --no-search` migrates without it',
-          cause: error,
-        },
-      )
+      if (error instanceof NoAnswerError) throw unreachable(search, `does not answer: ${reasonFor(error)}`, error)
+      throw error
     })
   if (status === 401 || status === 403) {
     throw new ElasticUmzugError('SEARCH_REFUSED', `Elasticsearch at ${search.label} refused the login (${status}).`, {
       next: 'check user, password or API key of the client in the config file',
     })
   }
+  if (status >= 500) throw unreachable(search, `answers with ${status}: ${reasonOf(body) || 'no reason given'}`)
   const number = body?.version?.number
-  if (status !== 200 || !number?.startsWith('8.')) {
-    throw new ElasticUmzugError(
-      'SEARCH_VERSION',
-      `The server at ${search.label} is ${number ?? `unknown (${status})`}.`,
-      {
-        next: 'use Elasticsearch 8 (8.19 is tested)',
-      },
-    )
-  }
+  if (status === 200 && number?.startsWith('8.')) return
+  const found = number === undefined ? `no Elasticsearch (it answers with ${status})` : `version ${number}`
+  throw new ElasticUmzugError('SEARCH_VERSION', `The server at ${search.label} is ${found}.`, {
+    next: 'point `elasticsearch` of the config file at an Elasticsearch 8 cluster (8.19 is tested)',
+  })
+}
+
+function unreachable(search: SearchClient, what: string, cause?: unknown): ElasticUmzugError {
+  return new ElasticUmzugError('SEARCH_UNREACHABLE', `Elasticsearch at ${search.label} ${what}`, {
+    next: 'check the URL and that the cluster runs; `npx umzug up --no-search` migrates without it',
+    cause,
+  })
+}
+
+function reasonFor(error: NoAnswerError): string {
+  return error.cause instanceof Error && error.cause.message ? error.cause.message : error.message
 }
 
 /**
