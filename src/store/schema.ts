@@ -109,7 +109,7 @@ function tables({ table }: Store): string[] {
       started_at timestamptz,
       ended_at timestamptz,
       error text)`,
-    `CREATE TABLE ${table.document_clock} (only boolean PRIMARY KEY DEFAULT true CHECK (only), n bigint NOT NULL)`,
+    `CREATE TABLE ${table.document_clock} (one boolean PRIMARY KEY DEFAULT true CHECK (one), n bigint NOT NULL)`,
     `INSERT INTO ${table.document_clock} (n) VALUES (0)`,
   ]
 }
