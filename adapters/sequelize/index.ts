@@ -2,4 +2,5 @@
  * Sequelize models as sources of search documents.
  * @module
  */
+export { fromModel, type FromModelOptions } from './source.ts'
 export type { Reads, SequelizeSource } from './plan.ts'

@@ -5,7 +5,7 @@
  */
 import { quoteName } from '../../src/sql.ts'
 
-/** A key column and its type, as the catalog prints it. */
+/** A key column and its type, as SQL writes it. */
 export interface KeyColumn {
   name: string
   type: string
@@ -13,9 +13,17 @@ export interface KeyColumn {
 
 /** SQL of the key text of a row with this alias. */
 export function keyText(alias: string, key: readonly KeyColumn[]): string {
-  const parts = key.map(({ name }) => `${alias}.${quoteName(name)}::text`)
+  const parts = key.map((each) => partText(alias, each))
   if (parts.length === 1) return parts[0]!
-  return `concat_ws(',', ${parts.map((each) => `replace(replace(${each}, '\\', '\\\\'), ',', '\\,')`).join(', ')})`
+  return parts.map((each) => `replace(replace(${each}, '\\', '\\\\'), ',', '\\,')`).join(` || ',' || `)
+}
+
+// The text of a point in time depends on the session's time zone, and a key must not.
+function partText(alias: string, { name, type }: KeyColumn): string {
+  const column = `${quoteName(alias)}.${quoteName(name)}`
+  return /^timestamp.* with time zone$/.test(type)
+    ? `((${column} AT TIME ZONE 'UTC')::text || '+00')`
+    : `${column}::text`
 }
 
 /** The parts of a key text; undefined when it has not `size` parts. */
@@ -31,24 +39,43 @@ export function splitKey(text: string, size: number): string[] | undefined {
   return parts.length === size ? parts : undefined
 }
 
-/** SQL that compares the key of an alias with bound texts: `(a, b) > ($1::int, $2::uuid)`. */
-export function compareKey(alias: string, key: readonly KeyColumn[], operator: string, first: number): string {
-  const columns = key.map(({ name }) => `${alias}.${quoteName(name)}`).join(', ')
-  const values = key.map(({ type }, index) => `$${first + index}::text::${type}`).join(', ')
-  return `(${columns}) ${operator} (${values})`
+/** SQL that compares the key of an alias with values: `("b"."x", "b"."y") > (…, …)`. */
+export function compareKey(
+  alias: string,
+  key: readonly KeyColumn[],
+  operator: string,
+  values: readonly string[],
+): string {
+  return `(${keyOrder(alias, key)}) ${operator} (${values.join(', ')})`
+}
+
+/** SQL of bound key parts, typed; the first is `$first`. */
+export function boundKey(key: readonly KeyColumn[], first: number): string[] {
+  return key.map(({ type }, index) => `$${first + index}::text::${type}`)
 }
 
 /** SQL of the order by key. */
 export function keyOrder(alias: string, key: readonly KeyColumn[]): string {
-  return key.map(({ name }) => `${alias}.${quoteName(name)}`).join(', ')
+  return key.map(({ name }) => `${quoteName(alias)}.${quoteName(name)}`).join(', ')
 }
 
-/** SQL of the parts of a key text inside SQL that knows no bound parts: one expression a column, typed. */
+/** SQL of the parts of a key text that is split by the server: one expression a column, typed. */
 export function splitKeySql(text: string, key: readonly KeyColumn[]): string[] {
   if (key.length === 1) return [`${text}::${key[0]!.type}`]
-  // Escaped separators become characters that no text of PostgreSQL's text format of a key would hold by itself.
-  const marked = `replace(replace(${text}, '\\\\', E'\\x01'), '\\,', E'\\x02')`
-  return key.map(({ type }, index) =>
-    `replace(replace(split_part(${marked}, ',', ${index + 1}), E'\\x02', ','), E'\\x01', '\\')::${type}`
-  )
+  // Each match is one part up to its separator; what is escaped is taken as it stands.
+  const part = `'((?:[^,\\\\]|\\\\.)*)(?:,|$)'`
+  const parts = `(SELECT array_agg(regexp_replace(m.part[1], '\\\\(.)', '\\1', 'g') ORDER BY m.n)` +
+    ` FROM regexp_matches(${text}, ${part}, 'g') WITH ORDINALITY AS m(part, n))`
+  return key.map(({ type }, index) => `(${parts})[${index + 1}]::${type}`)
+}
+
+/** SQL of the value of a column in captured rows: text cast to the column's type. */
+export function capturedValue(row: string, { name, type }: KeyColumn): string {
+  return `(${row} ->> ${quoteText(name)})::${type}`
+}
+
+/** Quotes text that must stand in SQL itself, where nothing can be bound. */
+export function quoteText(text: string): string {
+  const quoted = `'${text.replaceAll("'", "''")}'`
+  return text.includes('\\') ? ` E${quoted.replaceAll('\\', '\\\\')}` : quoted
 }

@@ -1,0 +1,31 @@
+/**
+ * Keys that are no keys of their table: found when a statement fails over them.
+ * @module
+ */
+import type { Queryable } from '../../src/ports.ts'
+import { castKeys, type Rows } from './statements.ts'
+
+/** The SQLSTATE of an error of the driver or of Sequelize; empty when it has none. */
+export function sqlState(error: unknown): string {
+  const { code, parent } = error as { code?: unknown; parent?: { code?: unknown } }
+  const state = parent?.code ?? code
+  return typeof state === 'string' && /^[0-9A-Z]{5}$/.test(state) ? state : ''
+}
+
+/** The keys that can be cast to the key's type; halves those that cannot until the bad ones stand alone. */
+export async function castableKeys(db: Queryable, rows: Rows, keys: readonly string[]): Promise<string[]> {
+  if (keys.length === 0) return []
+  const { sql, values } = castKeys(rows, keys)
+  try {
+    await db.query(sql, values)
+    return [...keys]
+  } catch (error) {
+    if (!sqlState(error).startsWith('22')) throw error
+  }
+  if (keys.length === 1) return []
+  const middle = Math.ceil(keys.length / 2)
+  return [
+    ...await castableKeys(db, rows, keys.slice(0, middle)),
+    ...await castableKeys(db, rows, keys.slice(middle)),
+  ]
+}

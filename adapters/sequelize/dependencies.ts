@@ -1,0 +1,82 @@
+/**
+ * Which documents a changed row concerns: SQL from every table of a plan up to the rows that are documents.
+ * Rows between are looked up without the conditions of the plan: a row that just left them concerns its document too.
+ * @module
+ */
+import type { Dependency } from '../../src/ports.ts'
+import { quoteName, quoteTable } from '../../src/sql.ts'
+import { type Catalog, columnIn, columnsIn } from './catalog.ts'
+import { capturedValue, compareKey, keyOrder, keyText, splitKeySql } from './keys.ts'
+import type { Include, Place, Plan, Through } from './plan.ts'
+import { includesOf } from './reads.ts'
+import { column, fromInclude, upColumn, whereAll } from './scope.ts'
+import { tableId } from './tables.ts'
+
+const changed = `jsonb_array_elements($1) AS changed(image)`
+
+/** Dependencies of a plan: one for each place a table has in it. */
+export function dependenciesOf(plan: Plan, catalog: Catalog): Dependency[] {
+  const includes = includesOf(plan).flatMap((each) => [
+    dependency(plan, catalog, each, upKeys(plan, each, targetValues(catalog, each))),
+    ...(each.through
+      ? [dependency(plan, catalog, each.through, upKeys(plan, each, joinValues(catalog, each.through)))]
+      : []),
+  ])
+  return [{ ...dependency(plan, catalog, plan, ''), keys: ownKeys(plan, catalog), own: true }, ...includes]
+}
+
+function dependency(plan: Plan, catalog: Catalog, place: Place, reached: string): Dependency {
+  return {
+    table: tableId(place.table),
+    columns: readColumns(catalog, place),
+    keys: rootKeys(plan, catalog, reached),
+    own: false,
+    allKeys: rootKeys(plan, catalog, ''),
+  }
+}
+
+/** Columns that a place reads; all of a table in which the database changes some that the writer does not name. */
+export function readColumns(catalog: Catalog, place: Pick<Place, 'table' | 'columns'>): string[] {
+  const known = catalog.get(tableId(place.table))
+  return known?.rewritten ? [...known.columns.keys()] : [...place.columns]
+}
+
+function ownKeys(plan: Plan, catalog: Catalog): string {
+  const key = columnsIn(catalog, plan, plan.key)
+  const values = key.map((each) => `${capturedValue('changed.image', each)} AS ${quoteName(each.name)}`)
+  return `SELECT ${keyText('k', key)} AS key FROM (SELECT ${values.join(', ')} FROM ${changed}) AS k`
+}
+
+function rootKeys(plan: Plan, catalog: Catalog, reached: string): string {
+  const key = columnsIn(catalog, plan, plan.key)
+  const above = `($2::text IS NULL OR ${compareKey(plan.alias, key, '>', splitKeySql('$2::text', key))})`
+  const where = whereAll([...(reached ? [reached] : []), above])
+  return `SELECT ${keyText(plan.alias, key)} AS key FROM ${quoteTable(plan.table)} AS ${quoteName(plan.alias)}` +
+    `${where} ORDER BY ${keyOrder(plan.alias, key)} LIMIT $3`
+}
+
+// Values of the parent's joined column, from images of the include's own rows. Old images name former parents.
+function targetValues(catalog: Catalog, include: Include): string {
+  const own = `SELECT ${capturedValue('changed.image', columnIn(catalog, include, include.ownColumn))} FROM ${changed}`
+  const { through } = include
+  if (!through) return own
+  const joined = column(through.alias, through.ownColumn)
+  return `SELECT ${column(through.alias, through.parentColumn)} FROM ${quoteTable(through.table)} AS ${
+    quoteName(through.alias)
+  }` +
+    ` WHERE ${joined} IN (${own})`
+}
+
+// The same from images of join rows.
+function joinValues(catalog: Catalog, through: Through): string {
+  return `SELECT ${capturedValue('changed.image', columnIn(catalog, through, through.parentColumn))} FROM ${changed}`
+}
+
+// The condition on the rows that are documents, by way of the rows between as they are now.
+function upKeys(plan: Plan, { parent, parentColumn }: Include, values: string): string {
+  if (!parent) return `${column(plan.alias, parentColumn)} IN (${values})`
+  const above = `SELECT ${upColumn(parent)} FROM ${fromInclude(parent)} WHERE ${
+    column(parent.alias, parentColumn)
+  } IN (${values})`
+  return upKeys(plan, parent, above)
+}

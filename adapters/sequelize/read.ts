@@ -1,0 +1,120 @@
+/**
+ * Reads documents the way a plan's reading chose: as one text by PostgreSQL, or from instances.
+ * @module
+ */
+import type { Documents, KeyRange, PageSize, Queryable } from '../../src/ports.ts'
+import { castableKeys, sqlState } from './castable.ts'
+import { keyText } from './keys.ts'
+import type { Reading } from './reading.ts'
+import { rowDocuments } from './rows.ts'
+import { bulkText, countRows, cutKeys, keyedRows, pageSelect, rangeRows, type Statement } from './statements.ts'
+
+/** Rows of one page where instances are made: they take far more memory than text. */
+const maxInstances = 500
+
+const everything: KeyRange = { after: null, upTo: null }
+
+/** Documents of a range. */
+export async function readPage(
+  db: Queryable,
+  reading: Reading,
+  range: KeyRange,
+  size: PageSize,
+  version: string,
+): Promise<Documents> {
+  if (reading.sql) {
+    const chosen = rangeRows(reading, pageSelect(reading), range, size.rows)
+    return await textDocuments(db, reading, chosen, { version, bytes: size.bytes, keys: false })
+  }
+  const chosen = rangeRows(reading, keySelect(reading), range, Math.min(size.rows, maxInstances))
+  return await instanceDocuments(db, reading, chosen, { version, bytes: size.bytes })
+}
+
+/** Documents of keys; one that the key's type cannot hold is no key of a row, and does not fail the others. */
+export async function readKeys(
+  db: Queryable,
+  reading: Reading,
+  keys: readonly string[],
+  version: string,
+): Promise<Documents> {
+  const distinct = [...new Set(keys)]
+  try {
+    return await readKnown(db, reading, distinct, version)
+  } catch (error) {
+    if (!sqlState(error).startsWith('22')) throw error
+    const castable = await castableKeys(db, reading, distinct)
+    // Then it was not the keys.
+    if (castable.length === distinct.length) throw error
+    return await readKnown(db, reading, castable, version)
+  }
+}
+
+async function readKnown(
+  db: Queryable,
+  reading: Reading,
+  keys: readonly string[],
+  version: string,
+): Promise<Documents> {
+  if (reading.sql) {
+    const chosen = keyedRows(reading, pageSelect(reading), keys)
+    return await textDocuments(db, reading, chosen, { version, bytes: null, keys: true })
+  }
+  return await instanceDocuments(db, reading, keyedRows(reading, keySelect(reading), keys), { version, bytes: null })
+}
+
+/** Number of documents. What `document()` leaves out is known only by calling it for every row. */
+export async function countDocuments(db: Queryable, reading: Reading): Promise<number> {
+  if (!reading.document) {
+    const [row] = await run<{ count: number }>(db, countRows(reading))
+    return row!.count
+  }
+  let count = 0
+  for (let after: string | null = null;;) {
+    const page: Documents = await readPage(db, reading, { ...everything, after }, {
+      rows: maxInstances,
+      bytes: Infinity,
+    }, '0')
+    if (page.last === null) return count
+    count += page.count
+    after = page.last
+  }
+}
+
+/** Keys that cut the table. */
+export async function splitKeys(db: Queryable, reading: Reading, parts: number): Promise<string[]> {
+  if (parts <= 1) return []
+  return (await run<{ key: string }>(db, cutKeys(reading, parts))).map((each) => each.key)
+}
+
+function keySelect({ plan, key }: Reading): string {
+  return `${keyText(plan.alias, key)} AS key`
+}
+
+async function run<Row extends object>(db: Queryable, { sql, values }: Statement): Promise<Row[]> {
+  return await db.query<Row>(sql, values)
+}
+
+interface TextRow {
+  count: number
+  body: string
+  keys: string[] | null
+  last: string | null
+}
+
+type Limits = Parameters<typeof bulkText>[3]
+
+async function textDocuments(db: Queryable, reading: Reading, chosen: Statement, limits: Limits): Promise<Documents> {
+  const [row] = await run<TextRow>(db, bulkText(reading, reading.sql!, chosen, limits))
+  const { count, body, keys, last } = row!
+  return { count, body, keys: keys ?? [], last }
+}
+
+async function instanceDocuments(
+  db: Queryable,
+  reading: Reading,
+  chosen: Statement,
+  limits: Omit<Limits, 'keys'>,
+): Promise<Documents> {
+  const rows = await run<{ key: string }>(db, chosen)
+  return await rowDocuments(reading, rows.map((each) => each.key), limits)
+}

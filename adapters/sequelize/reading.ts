@@ -1,0 +1,71 @@
+/**
+ * A plan made ready against the database: types known, the way of making documents chosen.
+ * @module
+ */
+import type { Queryable } from '../../src/ports.ts'
+import { type Catalog, type Column, columnIn, columnsIn, readCatalog } from './catalog.ts'
+import { type DocumentSql, documentSql } from './documents.ts'
+import { type Order, orderOf, orderReason } from './order.ts'
+import { isParsedAsUsual, learnTypes } from './parsers.ts'
+import type { Place, Plan } from './plan.ts'
+import { includesOf } from './reads.ts'
+import type { MakeDocument } from './rows.ts'
+import { bulkText, pageSelect, rangeRows, type Rows } from './statements.ts'
+
+/** A plan with what the database says about it. */
+export interface Reading extends Rows {
+  plan: Plan
+  catalog: Catalog
+  key: Column[]
+  order: Order
+  document: MakeDocument | undefined
+  /** Set when PostgreSQL makes the documents; else Sequelize does. */
+  sql: DocumentSql | undefined
+  /** Why Sequelize makes the documents. */
+  reason: string | undefined
+}
+
+/** Makes a plan ready. Throws `SOURCE_INVALID` when a table or column does not exist. */
+export async function prepareReading(db: Queryable, plan: Plan, document: MakeDocument | undefined): Promise<Reading> {
+  const places = placesOf(plan)
+  const catalog = await readCatalog(db, places.map((each) => each.table))
+  const key = columnsIn(catalog, plan, plan.key)
+  const columns = places.flatMap((each) => columnsIn(catalog, each, [...each.columns]))
+  await learnTypes(plan.model.sequelize!, columns)
+  const order = orderOf(plan)
+  const reading: Reading = { plan, catalog, key, order, document, sql: undefined, reason: undefined }
+  reading.reason = document ? 'the definition has document()' : rowsReason(reading, places)
+  if (reading.reason === undefined) await chooseSql(db, reading)
+  return reading
+}
+
+function placesOf(plan: Plan): Place[] {
+  return [plan, ...includesOf(plan).flatMap((each) => each.through ? [each, each.through] : [each])]
+}
+
+function rowsReason({ order, plan, catalog }: Reading, places: readonly Place[]): string | undefined {
+  const asked = places.find((each) => each.needsRows !== undefined)?.needsRows ?? orderReason(order)
+  if (asked !== undefined) return asked
+  const fields = places.flatMap((place) => place.fields.map((each) => columnIn(catalog, place, each.column)))
+  const odd = fields.find((each) => !isParsedAsUsual(plan.model.sequelize!, each))
+  return odd && `column "${odd.name}" of type ${odd.type} is parsed by the application`
+}
+
+async function chooseSql(db: Queryable, reading: Reading): Promise<void> {
+  const sql = documentSql(reading)
+  if (!sql) {
+    reading.reason = 'a column has a type that only Sequelize reads'
+    return
+  }
+  const chosen = rangeRows(reading, pageSelect(reading), { after: null, upTo: null }, 1)
+  const { sql: text, values } = bulkText(reading, sql, chosen, { version: '1', bytes: null, keys: true })
+  try {
+    // A literal of the user's may name an alias that exists only in Sequelize's own statement.
+    await db.query(`EXPLAIN ${text}`, values)
+    reading.sql = sql
+  } catch (error) {
+    const { code, message } = error as Error & { code?: string }
+    if (!code?.startsWith('42')) throw error
+    reading.reason = `a condition can only be put by Sequelize (${message})`
+  }
+}

@@ -1,0 +1,149 @@
+/**
+ * Documents made from instances, where a model has getters or the user a function.
+ * @module
+ */
+import type { FindOptions, Model, Sequelize } from 'sequelize'
+import type { Documents } from '../../src/ports.ts'
+import { quoteName } from '../../src/sql.ts'
+import { type KeyColumn, keyText, splitKey } from './keys.ts'
+import { finderOrder, type Order } from './order.ts'
+import type { Plan } from './plan.ts'
+import { includesOf } from './reads.ts'
+import { type AnyModel, keyAttributes } from './tables.ts'
+
+/** Makes the document of a row; nothing means that the row has none. It may be asynchronous. */
+export type MakeDocument = (row: never) => unknown
+
+/** How rows become documents. */
+export interface RowsMaking {
+  plan: Plan
+  key: readonly KeyColumn[]
+  order: Order
+  document: MakeDocument | undefined
+}
+
+/** Limits of what is made. */
+export interface RowsLimits {
+  version: string
+  bytes: number | null
+}
+
+const keyName = '_elastic_umzug_key'
+
+/** Documents of these keys, in their order, as far as `bytes` go. */
+export async function rowDocuments(
+  making: RowsMaking,
+  keys: readonly string[],
+  limits: RowsLimits,
+): Promise<Documents> {
+  const rows = await readRows(making, keys)
+  const documents: Documents = { count: 0, body: '', keys: [], last: null, failed: [] }
+  let bytes = 0
+  for (const key of keys) {
+    if (limits.bytes !== null && bytes >= limits.bytes) break
+    documents.last = key
+    const row = rows.get(key)
+    if (!row) continue
+    const line = await lineOf(making, row).catch((error: unknown) =>
+      void documents.failed!.push({ key, reason: reasonOf(error) })
+    )
+    if (line === undefined) continue
+    documents.body += `{"index":{"_id":${
+      JSON.stringify(key)
+    },"version":${limits.version},"version_type":"external"}}\n${line}\n`
+    documents.keys.push(key)
+    documents.count++
+    bytes += line.length
+  }
+  return documents
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+async function lineOf({ document }: RowsMaking, row: Model): Promise<string | undefined> {
+  const made = document ? await (document as (row: Model) => unknown)(row) : row
+  return made === undefined || made === null ? undefined : toLine(made)
+}
+
+/** One line of JSON; binary values become base64 text. */
+export function toLine(value: unknown): string {
+  return JSON.stringify(value, function (this: Record<string, unknown>, key, each: unknown) {
+    const raw = this[key]
+    return isBinary(raw) ? raw.toString('base64') : each
+  })
+}
+
+interface Binary {
+  toString(encoding: string): string
+}
+
+function isBinary(value: unknown): value is Binary {
+  return value instanceof Uint8Array && typeof (value as { copy?: unknown }).copy === 'function'
+}
+
+async function readRows({ plan, key, order }: RowsMaking, keys: readonly string[]): Promise<Map<string, Model>> {
+  const found = new Map<string, Model>()
+  if (keys.length === 0) return found
+  const { merged } = plan.options
+  const reader = (plan.model as unknown as { unscoped(): AnyModel }).unscoped()
+  const { literal } = plan.model.sequelize!
+  const chosen = literal(amongKeys(plan, key, keys))
+  const rows = await reader.findAll({
+    ...merged,
+    attributes: [...selected(plan), [literal(keyText(plan.alias, key)), keyName]],
+    where: { [opAnd(plan)]: merged.where ? [chosen, merged.where] : [chosen] },
+    include: separateInOrder(plan),
+    order: finderOrder(plan, order),
+    // Committed rows of the primary, whatever transaction the caller is in, and none of the application's logging.
+    transaction: null,
+    useMaster: true,
+    logging: false,
+    benchmark: false,
+  } as FindOptions)
+  for (const row of rows) {
+    const values = row as unknown as {
+      dataValues: Record<string, string>
+      _previousDataValues: Record<string, unknown>
+    }
+    const text = values.dataValues[keyName]!
+    delete values.dataValues[keyName]
+    delete values._previousDataValues[keyName]
+    // A hasOne that has several rows gives its parent several times: the first has the lowest key.
+    if (!found.has(text)) found.set(text, row)
+  }
+  return found
+}
+
+function selected({ options: { finder }, model }: Plan): unknown[] {
+  return finder.originalAttributes ?? Object.keys((model as unknown as { rawAttributes: object }).rawAttributes)
+}
+
+function opAnd(plan: Plan): symbol {
+  return (plan.model.sequelize!.constructor as unknown as { Op: { and: symbol } }).Op.and
+}
+
+function amongKeys(plan: Plan, key: readonly KeyColumn[], keys: readonly string[]): string {
+  const { escape } = plan.model.sequelize!
+  const sequelize = plan.model.sequelize as Sequelize
+  const rows = keys.map((each) => {
+    const parts = splitKey(each, key.length) ?? []
+    return `(${parts.map((part, index) => `${escape.call(sequelize, part)}::${key[index]!.type}`).join(', ')})`
+  })
+  const columns = key.map(({ name }) => `${quoteName(plan.alias)}.${quoteName(name)}`)
+  return `(${columns.join(', ')}) IN (${rows.join(', ')})`
+}
+
+// A separate include is a query of its own, with its own order.
+function separateInOrder(plan: Plan): unknown {
+  const { merged } = plan.options
+  for (const each of includesOf(plan).filter((include) => include.separate)) {
+    const option = (merged.include as { as?: string; order?: unknown[] }[]).find((candidate) =>
+      candidate.as === each.name
+    )
+    if (!option || each.parent) continue
+    option.order = [...new Set([...option.order ?? [], ...keyAttributes(each.model).map((key) => key.fieldName)])]
+  }
+  return merged.include
+}

@@ -1,0 +1,134 @@
+/**
+ * Statements over the rows of a plan: pages, chosen keys, counts, cuts.
+ * @module
+ */
+import type { KeyRange } from '../../src/ports.ts'
+import { quoteName, quoteTable } from '../../src/sql.ts'
+import type { Column } from './catalog.ts'
+import { type DocumentSql, pageColumns, pageName } from './documents.ts'
+import { boundKey, compareKey, keyOrder, keyText, splitKey } from './keys.ts'
+import type { Plan } from './plan.ts'
+import { column, conditions, whereAll } from './scope.ts'
+
+/** A statement with its bound values. */
+export interface Statement {
+  sql: string
+  values: unknown[]
+}
+
+/** A plan with the types of its key. */
+export interface Rows {
+  plan: Plan
+  key: readonly Column[]
+}
+
+function fromRows({ plan }: Rows): string {
+  return `${quoteTable(plan.table)} AS ${quoteName(plan.alias)}`
+}
+
+/** Selects columns of the rows of a range, in key order, at most `rows`. A bound that is no key of this table is none. */
+export function rangeRows(rows: Rows, select: string, range: KeyRange, limit: number): Statement {
+  const { plan, key } = rows
+  const values: unknown[] = [limit]
+  const bounds = ([['>', range.after], ['<=', range.upTo]] as const).flatMap(([operator, bound]) => {
+    const parts = bound === null ? undefined : splitKey(bound, key.length)
+    if (!parts) return []
+    const compared = compareKey(plan.alias, key, operator, boundKey(key, values.length + 1))
+    values.push(...parts)
+    return [compared]
+  })
+  const where = whereAll([...bounds, ...conditions(plan)])
+  return {
+    sql: `SELECT ${select} FROM ${fromRows(rows)}${where} ORDER BY ${keyOrder(plan.alias, key)} LIMIT $1`,
+    values,
+  }
+}
+
+/** Selects columns of the rows with these keys; texts that are not written as PostgreSQL prints the key find nothing. */
+export function keyedRows(rows: Rows, select: string, keys: readonly string[]): Statement {
+  const { plan, key } = rows
+  const split = keys.map((each) => [each, splitKey(each, key.length)] as const).filter(([, parts]) => parts)
+  const values = [split.map(([text]) => text), ...key.map((_, index) => split.map(([, parts]) => parts![index]))]
+  const names = key.map((_, index) => `part${index}`)
+  const asked = `unnest(${values.map((_, index) => `$${index + 1}::text[]`).join(', ')}) AS asked(key, ${
+    names.join(', ')
+  })`
+  const typed = key.map(({ type }, index) => `asked.${names[index]}::${type}`)
+  const joined = key.map(({ name }, index) => `${column(plan.alias, name)} = ${typed[index]}`)
+  const where = whereAll([...joined, `${keyText(plan.alias, key)} = asked.key`, ...conditions(plan)])
+  return { sql: `SELECT ${select} FROM ${asked}, ${fromRows(rows)}${where}`, values }
+}
+
+/** Tells whether keys can be cast to the key's type: fails when one cannot. */
+export function castKeys({ key }: Rows, keys: readonly string[]): Statement {
+  const values = key.map((_, index) => keys.map((each) => splitKey(each, key.length)?.[index] ?? null))
+  const lists = key.map(({ type }, index) => `($${index + 1}::text[])::${type}[] IS NULL`)
+  return { sql: `SELECT ${lists.join(', ')}`, values }
+}
+
+/** Columns that the page's rows are read with. */
+export function pageSelect({ plan }: Rows): string {
+  return pageColumns(plan).map((each) => column(plan.alias, each)).join(', ')
+}
+
+/**
+ * Documents of the chosen rows as one text of bulk lines, in key order, as far as `bytes` go; at least one.
+ * `last` is the key of the last document.
+ */
+export function bulkText({ plan, key }: Rows, documents: DocumentSql, chosen: Statement, limits: {
+  version: string
+  bytes: number | null
+  keys: boolean
+}): Statement {
+  const version = `$${chosen.values.length + 1}`
+  const bytes = `$${chosen.values.length + 2}`
+  const order = keyOrder(plan.alias, key)
+  const action =
+    `'{"index":{"_id":' || to_json(l.key)::text || ',"version":' || ${version}::text || ',"version_type":"external"}}' || E'\\n'`
+  const sql = `WITH ${pageName} AS MATERIALIZED (${chosen.sql}),
+lines AS (SELECT ${
+    keyText(plan.alias, key)
+  } AS key, ${documents.document}::text AS document, row_number() OVER (ORDER BY ${order}) AS place
+  FROM ${pageName} AS ${quoteName(plan.alias)}${documents.joins}),
+whole AS (SELECT l.key, l.place, ${action} || l.document || E'\\n' AS line,
+  sum(octet_length(l.document)) OVER (ORDER BY l.place ROWS UNBOUNDED PRECEDING) - octet_length(l.document) AS before FROM lines l)
+SELECT count(*)::int AS count, coalesce(string_agg(line, ''), '') AS body,
+  ${
+    limits.keys
+      ? `array_to_json(array_agg(key))`
+      : `NULL::json`
+  } AS keys, (array_agg(key ORDER BY place DESC))[1] AS last
+FROM whole WHERE ${bytes}::bigint IS NULL OR before < ${bytes}::bigint`
+  return { sql, values: [...chosen.values, limits.version, limits.bytes] }
+}
+
+/** Counts the rows that are documents. */
+export function countRows(rows: Rows): Statement {
+  return {
+    sql: `SELECT count(*)::float8 AS count FROM ${fromRows(rows)}${whereAll(conditions(rows.plan))}`,
+    values: [],
+  }
+}
+
+/**
+ * Keys that cut the table into parts of about one size: it steps along the primary key's index, holding one key at
+ * a time. All rows count, also those that are no documents.
+ */
+export function cutKeys(rows: Rows, parts: number): Statement {
+  const { plan, key } = rows
+  const columns = key.map(({ name }, index) => `${column(plan.alias, name)} AS k${index}`).join(', ')
+  const order = keyOrder(plan.alias, key)
+  const from = fromRows(rows)
+  const beyond = compareKey(plan.alias, key, '>', key.map((_, index) => `cut.k${index}`))
+  const names = key.map((_, index) => ({ name: `k${index}`, type: key[index]!.type }))
+  const sql =
+    `WITH RECURSIVE step AS MATERIALIZED (SELECT greatest(1, ceil(count(*) / $1::float8))::bigint AS size FROM ${from}),
+cut AS (
+  (SELECT 1 AS n, ${columns} FROM ${from} ORDER BY ${order} OFFSET (SELECT size - 1 FROM step) LIMIT 1)
+  UNION ALL
+  (SELECT cut.n + 1, next.* FROM cut CROSS JOIN LATERAL (
+    SELECT ${columns} FROM ${from} WHERE ${beyond} ORDER BY ${order} OFFSET (SELECT size - 1 FROM step) LIMIT 1) next
+   WHERE cut.n < $1::int - 1))
+SELECT ${keyText('cut', names)} AS key FROM cut WHERE n < $1::int ORDER BY n`
+  return { sql, values: [parts] }
+}
