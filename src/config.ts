@@ -161,6 +161,10 @@ export function assertConfig(config: unknown, where: string = 'the config'): ass
   if (prefix !== undefined && !/^[a-z0-9][a-z0-9_-]*$/.test(prefix)) {
     fail(`the prefix "${prefix}" is not lower-case letters, digits, _ and -`, 'correct `prefix`')
   }
+  // Elasticsearch takes names of 255 bytes; a definition's own may have 200.
+  if (prefix !== undefined && prefix.length > 40) {
+    fail(`the prefix "${prefix}" is longer than 40 characters`, 'shorten `prefix`')
+  }
 }
 
 function isClient(value: object): boolean {

@@ -76,7 +76,7 @@ function versionTable(versions: readonly VersionStatus[]): string[] {
     versions.map((each) => [
       each.physical,
       each.state,
-      each.documents ?? 'lost',
+      each.documents ?? (each.lost ? 'lost' : 'unknown'),
       each.rowsExpected,
       each.backlog,
       age(each.lagMs),

@@ -23,8 +23,10 @@ import type { Base, CommandOptions, Run } from './base.ts'
 
 /** A version with what is known of it in the cluster and in the queue. */
 export interface VersionStatus extends Version {
-  /** Documents visible now; null when the physical index is lost or the cluster does not answer. */
+  /** Documents visible now; null when that is not known, because the cluster does not answer or the index is lost. */
   documents: number | null
+  /** True when the cluster answers that it has no such physical index. */
+  lost: boolean
   /** Keys that still have to be written. */
   backlog: number
   /** Age of the oldest of them in milliseconds. */
@@ -166,11 +168,15 @@ async function list(base: Base): Promise<VersionStatus[]> {
   const queues = await backlogs(base.store, versions.map((each) => each.id))
   return await Promise.all(versions.map(async (version) => {
     const { backlog = 0, lagMs = 0, aborted = 0 } = queues.find((each) => each.versionId === version.id) ?? {}
-    return { ...version, documents: await documentsOf(base, version), backlog, lagMs, aborted }
+    return { ...version, ...await documentsOf(base, version), backlog, lagMs, aborted }
   }))
 }
 
-async function documentsOf({ search }: Base, { physical }: Version): Promise<number | null> {
-  if (!search) return null
-  return await countDocuments(search, physical).catch(() => undefined) ?? null
+// A cluster that is away hides nothing that the own tables know.
+async function documentsOf(
+  { search }: Base,
+  { physical }: Version,
+): Promise<{ documents: number | null; lost: boolean }> {
+  const documents = search ? await countDocuments(search, physical).catch(() => null) : null
+  return { documents: documents ?? null, lost: documents === undefined }
 }

@@ -3,6 +3,7 @@
  * @module
  */
 import { ElasticUmzugError } from '../errors.ts'
+import { knownName } from '../migrations/names.ts'
 import { createRunner, type Runner } from '../migrations/runner.ts'
 import { checkCluster } from '../search/physical.ts'
 import type { Converged } from '../search/lifecycle.ts'
@@ -86,21 +87,28 @@ export async function down(base: Base, migrate: MigrateDownOptions, options: Com
   return reverted.map((each) => each.name)
 }
 
-/** What `up` would do, a line each; changes nothing. */
+/** What `up` would do, a line each; changes nothing. Throws `MIGRATION_UNKNOWN`. */
 export async function planUp(base: Base, options: UpOptions = {}): Promise<string[]> {
-  const pending = await migrationRunner(base, options).pending()
+  const { pending, executed } = await migrationNames(base)
+  const migrations = chosenFrom(pending, executed, options.migrate as Choice)
   const searching = options.search !== false && base.definitions.length > 0
   const steps: Step[] = options.activate === false ? ['created', 'populated'] : ['created', 'populated', 'activated']
   const indexes = searching ? await planIndexes(base, base.definitions, steps, await isApplied(base.store)) : []
-  return [...chosenFrom(pending, options.migrate as Choice).map((name) => `${name}: would be applied`), ...indexes]
+  return [...migrations.map((name) => `${name}: would be applied`), ...indexes]
 }
 
-/** What `down` would do, a line each; changes nothing. */
+/** What `down` would do, a line each; changes nothing. Throws `MIGRATION_UNKNOWN`. */
 export async function planDown(base: Base, migrate: MigrateDownOptions): Promise<string[]> {
-  const executed = (await migrationRunner(base).executed()).reverse()
+  const { pending, executed } = await migrationNames(base)
   const { to, migrations, step } = migrate as Choice
   const chosen = to === undefined && migrations === undefined ? { step: step ?? 1 } : { to, migrations }
-  return chosenFrom(executed, chosen).map((name) => `${name}: would be reverted`)
+  return chosenFrom(executed.reverse(), pending, chosen).map((name) => `${name}: would be reverted`)
+}
+
+async function migrationNames(base: Base): Promise<{ pending: string[]; executed: string[] }> {
+  const runner = migrationRunner(base)
+  const names = (all: readonly { name: string }[]) => all.map((each) => each.name)
+  return { pending: names(await runner.pending()), executed: names(await runner.executed()) }
 }
 
 interface Choice {
@@ -110,10 +118,13 @@ interface Choice {
 }
 
 // The same choice as Umzug's: `to` includes its name, and 0 is everything.
-function chosenFrom(all: readonly { name: string }[], { to, step, migrations }: Choice = {}): string[] {
-  const names = all.map((each) => each.name)
-  if (migrations) return names.filter((each) => migrations.includes(each))
-  if (to) return names.slice(0, names.indexOf(to) + 1)
+function chosenFrom(names: string[], others: string[], { to, step, migrations }: Choice = {}): string[] {
+  const known = (name: string) => knownName(name, [...names, ...others])
+  if (migrations) {
+    const asked = migrations.map(known)
+    return names.filter((each) => asked.includes(each))
+  }
+  if (to) return names.slice(0, names.indexOf(known(to)) + 1)
   return names.slice(0, step)
 }
 

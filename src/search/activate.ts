@@ -33,7 +33,7 @@ export async function activateVersion(deps: LifecycleDeps, given: Version): Prom
 function assertComplete(version: Version): void {
   if (version.state === 'created' || version.state === 'populating' || version.state === 'dropped') {
     throw new ElasticUmzugError('VERSION_NOT_READY', `${version.physical} is ${version.state}, not ready.`, {
-      next: `npx umzug es:update ${version.index}@${version.number}`,
+      next: `npx umzug es:update ${version.index}`,
     })
   }
   if (!version.dependencyError) return

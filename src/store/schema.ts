@@ -176,7 +176,9 @@ function assertNotNewer(store: Store, done: number): void {
   )
 }
 
-/** Whether the own tables exist. */
+/** Whether the own tables exist. Throws `SCHEMA_NEWER`. */
 export async function isApplied(store: Store): Promise<boolean> {
-  return (await installedStep(store)) > 0
+  const done = await installedStep(store)
+  assertNotNewer(store, done)
+  return done > 0
 }
