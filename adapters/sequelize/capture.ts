@@ -1,0 +1,183 @@
+/**
+ * Capture of writes through Sequelize.
+ *
+ * Every write of every model, with or without hooks, ends in one statement that the query interface of the instance
+ * sends. That is where it is recorded: in the same statement, so no crash comes between, and with PostgreSQL's own
+ * text of the rows really written. Where rows leave what showed them, or take others along, they are locked and read
+ * first, in the writer's transaction or, without one, in one of our own around this single write.
+ * @module
+ */
+import type { Sequelize } from 'sequelize'
+import { ElasticUmzugError } from '../../src/errors.ts'
+import type { Definition } from '../../src/search/definition.ts'
+import { quoteTable } from '../../src/sql.ts'
+import { type Catalog, catalogSql, parseCatalog } from './capture/catalog.ts'
+import { destroyByHooks } from './capture/hooks.ts'
+import { type Capture, capture } from './capture/record.ts'
+import { runIn, transactionOf } from './capture/session.ts'
+import { tableNamed, type Watch, watchOf } from './capture/watch.ts'
+import { describeWrite, type Method, methods, type QueryInterfaceLike, type Write } from './capture/writes.ts'
+import { tableId } from './tables.ts'
+
+/** What is captured, and where to. */
+export interface CaptureOptions {
+  sequelize: Sequelize
+  /** Their tables are watched; sources not made by `fromModel`, or of another instance, are left out. */
+  definitions: readonly Definition[]
+  /** Schema of the own tables. */
+  schema: string
+  /** Called after a recorded write is committed; a hint, also after some that were not. */
+  wake(): void
+  /** Told what cannot be captured, once for each table. */
+  onWarning?(line: string): void
+}
+
+/** After this many milliseconds the catalog is read again: a new foreign key, trigger or rule is seen by then. */
+const catalogMs = 10_000
+
+interface Installation {
+  sequelize: Sequelize
+  queryInterface: QueryInterfaceLike & Record<string, Method>
+  schema: string
+  members: Set<CaptureOptions>
+  watch: Watch
+  catalog: Catalog | undefined
+  /** When the catalog was read. */
+  readAtMs: number
+  warned: Set<string>
+  waking: WeakSet<object>
+  unwrap(): void
+}
+
+const installations = new WeakMap<object, Installation>()
+
+/**
+ * Starts to record what is written to the tables that the definitions read; gives the function that takes it back.
+ *
+ * A write that cannot be recorded fails, with an error that says why: otherwise its change would be lost.
+ * Throws `CONFIG_INVALID` when the instance already records into another schema.
+ */
+export function installCapture(options: CaptureOptions): () => void {
+  const { sequelize, schema } = options
+  const known = installations.get(sequelize)
+  if (known && known.schema !== schema) {
+    throw new ElasticUmzugError(
+      'CONFIG_INVALID',
+      `This Sequelize instance already records its changes in the schema "${known.schema}", not in "${schema}".`,
+      { next: 'give both plugins the same `schema`, or stop() the first' },
+    )
+  }
+  const installation = known ?? emptyInstallation(sequelize, schema)
+  setMembers(installation, [...installation.members, options])
+  if (!known) {
+    installations.set(sequelize, installation)
+    installation.unwrap = wrapMethods(installation)
+  }
+  return () => {
+    if (!installation.members.has(options)) return
+    setMembers(installation, [...installation.members].filter((each) => each !== options))
+    if (installation.members.size > 0) return
+    installation.unwrap()
+    installations.delete(sequelize)
+  }
+}
+
+function emptyInstallation(sequelize: Sequelize, schema: string): Installation {
+  const queryInterface = sequelize.getQueryInterface() as unknown as Installation['queryInterface']
+  return {
+    sequelize,
+    queryInterface,
+    schema,
+    members: new Set(),
+    watch: new Map(),
+    catalog: undefined,
+    readAtMs: 0,
+    warned: new Set(),
+    waking: new WeakSet(),
+    unwrap: () => {},
+  }
+}
+
+function setMembers(installation: Installation, members: readonly CaptureOptions[]): void {
+  // First, for it throws when a source cannot be read: nothing is changed then.
+  installation.watch = watchOf(installation.sequelize, members.flatMap((each) => each.definitions))
+  installation.members = new Set(members)
+  installation.catalog = undefined
+}
+
+function wrapMethods(installation: Installation): () => void {
+  const { queryInterface } = installation
+  const restores = Object.keys(methods).map((name) => {
+    const inherited = !Object.hasOwn(queryInterface, name)
+    const original = queryInterface[name]!
+    const wrapped: Method = function (...args) {
+      return installation.members.size === 0 ? original.apply(this, args) : record(installation, name, original, args)
+    }
+    queryInterface[name] = wrapped
+    return () => {
+      // Where somebody wrapped ours, it stays below theirs and passes everything on.
+      if (queryInterface[name] !== wrapped) return
+      if (inherited) delete queryInterface[name]
+      else queryInterface[name] = original
+    }
+  })
+  return () => restores.forEach((each) => each())
+}
+
+async function record(installation: Installation, name: string, original: Method, args: unknown[]): Promise<unknown> {
+  const given = name === 'delete' ? await destroyByHooks(args) : args
+  const write = describeWrite(name, original, given)
+  const adds = write.kind === 'insert' || write.kind === 'upsert'
+  if (adds && !installation.watch.has(tableId(tableNamed(write.tableName)))) {
+    return await original.apply(installation.queryInterface, given)
+  }
+  const catalog = await catalogFor(installation, write)
+  return await capture(captureOf(installation, catalog), write).catch((error) => explain(error, installation))
+}
+
+function captureOf(installation: Installation, catalog: Catalog): Capture {
+  const { sequelize, queryInterface, schema, watch, waking, members } = installation
+  const changes = quoteTable({ schema, name: 'changes' })
+  const wake = () => members.forEach((each) => each.wake())
+  return { sequelize, queryInterface, changes, watch, catalog, waking, wake }
+}
+
+// Read on the writer's own connection: with a pool of one there is no other.
+async function catalogFor(installation: Installation, { options }: Write): Promise<Catalog> {
+  const { sequelize, watch, catalog, readAtMs } = installation
+  if (catalog && Date.now() - readAtMs < catalogMs) return catalog
+  const readingMs = Date.now()
+  const [row] = await runIn(sequelize, transactionOf(sequelize, options))<{ catalog: string }>(catalogSql)
+  const read = parseCatalog(row!.catalog, watch)
+  // Definitions may have come or gone meanwhile: then this one is for this write only.
+  if (installation.watch !== watch) return read
+  installation.catalog = read
+  installation.readAtMs = readingMs
+  leaveOutUnfit(installation, read)
+  return read
+}
+
+function leaveOutUnfit(installation: Installation, catalog: Catalog): void {
+  for (const id of installation.watch.keys()) {
+    if (!catalog.unfit(id) || installation.warned.has(id)) continue
+    installation.warned.add(id)
+    const line =
+      `Writes to ${id} are not captured: it is a view or has rules. npx umzug es:verify finds what is missed.`
+    installation.members.forEach((each) => each.onWarning?.(line))
+  }
+}
+
+function explain(error: unknown, { schema }: Installation): never {
+  const { parent } = error as { parent?: { code?: string; message?: string } }
+  if (parent?.code === '42P01' && parent.message?.includes(`"${schema}.changes"`)) {
+    throw new ElasticUmzugError(
+      'SCHEMA_MISSING',
+      `A write was refused: its change cannot be recorded in ${schema}.changes.`,
+      {
+        next: 'npx umzug up',
+        cause: error,
+      },
+    )
+  }
+  throw error
+}

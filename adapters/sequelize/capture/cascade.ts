@@ -1,0 +1,158 @@
+/**
+ * Rows that the database changes by itself, through foreign keys with an action.
+ * @module
+ */
+import { quoteName, quoteTable } from '../../../src/sql.ts'
+import type { Table } from '../../../src/ports.ts'
+import { type Catalog, type Event, eventOfChild, isRead, type Reference } from './catalog.ts'
+import { atPlaces, imageUnion, insertImages, insertWhole, lockingRows, type Places } from './changes.ts'
+import type { Run } from './session.ts'
+import type { Watch, Watched } from './watch.ts'
+import { type GeneratorLike, unknownValue } from './writes.ts'
+
+/** What recording needs. */
+export interface Recorder {
+  run: Run
+  /** Quoted name of the table of changes. */
+  changes: string
+  watch: Watch
+  catalog: Catalog
+  generator: GeneratorLike
+}
+
+/** Rows of one table. */
+interface Rows {
+  id: string
+  table: Table
+  places: Places
+}
+
+/**
+ * Records, as they are now, the rows that an event of these locked rows will change, however deep. The rows are
+ * locked first, so nobody can make another row refer to them between this and the event.
+ */
+export async function recordReferring(
+  recorder: Recorder,
+  rows: Rows,
+  event: Event,
+  seen = new Set<string>(),
+): Promise<void> {
+  const fresh = withoutSeen(rows.places, seen)
+  if (fresh.size === 0) return
+  for (const reference of recorder.catalog.carried(rows.id, event)) {
+    const next = eventOfChild(reference, event)
+    const locked = await recordChildren(recorder, reference, { ...rows, places: fresh }, event)
+    if (locked) {
+      await recordReferring(recorder, { id: reference.child, table: reference.childTable, places: locked }, next, seen)
+    }
+  }
+}
+
+// Gives the places of the children when they have children of their own to be looked at.
+async function recordChildren(
+  recorder: Recorder,
+  reference: Reference,
+  parents: Rows,
+  event: Event,
+): Promise<Places | undefined> {
+  const { run, changes, watch, catalog } = recorder
+  const { child, childTable, childColumns, parentColumns } = reference
+  const next = eventOfChild(reference, event)
+  const watched = isRead(watch, child, next) ? watch.get(child)! : undefined
+  const record = watched && { watched, columns: columnsOf(catalog, child, next), images: imagesAfter(reference, event) }
+  const condition =
+    `(${childColumns.map(quoteName).join(', ')}) IN (SELECT ${parentColumns.map(quoteName).join(', ')} ` +
+    `FROM ${quoteTable(parents.table)} WHERE ${atPlaces(parents.places)})`
+  if (catalog.carried(child, next).length > 0) {
+    return placesOf(await run(lockingRows(changes, { table: childTable, condition, strength: 'UPDATE', record })))
+  }
+  if (record) {
+    const from = `(SELECT * FROM ${quoteTable(childTable)} WHERE ${condition}) o`
+    await run(insertImages(changes, record.watched, imageUnion(record, from), record.columns))
+  }
+  return undefined
+}
+
+// A row that is set to its default joins another parent: that one shows it, too.
+function imagesAfter(
+  { onDelete, onUpdate, childColumns, defaults }: Reference,
+  event: Event,
+): Record<string, string>[] {
+  if ((event.kind === 'delete' ? onDelete : onUpdate) !== 'd') return [{}]
+  return [{}, Object.fromEntries(childColumns.map((each) => [each, `(${defaults[each] ?? 'NULL'})`]))]
+}
+
+/** Columns of a change; null when rows go, or when the database may change more of them. */
+export function columnsOf(catalog: Catalog, table: string, event: Event): string[] | null {
+  return event.kind === 'delete' || catalog.changesMore(table) ? null : [...event.columns]
+}
+
+function withoutSeen(places: Places, seen: Set<string>): Places {
+  const fresh = new Map<string, string[]>()
+  for (const [table, tids] of places) {
+    const left = tids.filter((each) => !seen.has(`${table} ${each}`))
+    for (const each of left) seen.add(`${table} ${each}`)
+    if (left.length > 0) fresh.set(table, left)
+  }
+  return fresh
+}
+
+/** Places out of the rows that `lockingRows` gives. */
+export function placesOf(rows: readonly { table: string; place: string }[]): Places {
+  const places = new Map<string, string[]>()
+  for (const { table, place } of rows) {
+    const known = places.get(table)
+    if (known) known.push(place)
+    else places.set(table, [place])
+  }
+  return places
+}
+
+/**
+ * Records the rows that an update of a key has changed in other tables, with their new key. A value that only the
+ * database knows concerns the whole table: rare enough, and never too little.
+ */
+export async function recordMoved(
+  recorder: Recorder,
+  table: string,
+  values: Readonly<Record<string, unknown>>,
+  seen = new Set<Reference>(),
+): Promise<void> {
+  const event: Event = { kind: 'update', columns: Object.keys(values) }
+  for (const reference of recorder.catalog.carried(table, event)) {
+    if (reference.onUpdate !== 'c' || seen.has(reference)) continue
+    seen.add(reference)
+    const moved = movedColumns(reference, values)
+    const watched = recorder.watch.get(reference.child)
+    if (watched && isRead(recorder.watch, reference.child, eventOfChild(reference, event))) {
+      await recordWhere(recorder, watched, moved)
+    }
+    await recordMoved(recorder, reference.child, moved, seen)
+  }
+}
+
+function movedColumns(
+  { parentColumns, childColumns }: Reference,
+  values: Readonly<Record<string, unknown>>,
+): Record<string, unknown> {
+  const moved = parentColumns.map((each, at) => [childColumns[at]!, values[each]] as const)
+  return Object.fromEntries(moved.filter(([, value]) => value !== undefined))
+}
+
+async function recordWhere(
+  { run, changes, generator, catalog }: Recorder,
+  watched: Watched,
+  moved: Record<string, unknown>,
+): Promise<void> {
+  if (!Object.values(moved).every(isKnown)) return void (await run(insertWhole(changes, watched)))
+  const bind: unknown[] = []
+  const where = generator.whereQuery(moved, { bindParam: generator.bindParam(bind) })
+  const from = `(SELECT * FROM ${quoteTable(watched.table)} ${where}) o`
+  const id = `${watched.table.schema}.${watched.table.name}`
+  const columns = columnsOf(catalog, id, { kind: 'update', columns: Object.keys(moved) })
+  await run(insertImages(changes, watched, imageUnion({ watched }, from), columns), bind)
+}
+
+function isKnown(value: unknown): boolean {
+  return value !== unknownValue && (typeof value !== 'object' || value instanceof Date || value instanceof Uint8Array)
+}

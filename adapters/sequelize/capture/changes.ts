@@ -1,0 +1,147 @@
+/**
+ * SQL that records changed rows, inside the statement that changes them.
+ * @module
+ */
+import { quoteName, quoteTable } from '../../../src/sql.ts'
+import { tableId } from '../tables.ts'
+import type { Watched } from './watch.ts'
+
+/** Most rows of one change. */
+const mostRows = 1_000
+
+/**
+ * A text literal for statements whose values Sequelize has put in already: those take no bound values of ours.
+ * Every character that Sequelize's own replacing of `$1`, `:name` and `?` would touch is written as a code.
+ */
+export function quoteText(text: string): string {
+  return `E'${text.replaceAll(/[\\'$:?]/g, (char) => `\\x${char.charCodeAt(0).toString(16)}`)}'`
+}
+
+/** SELECT of the rows of a relation as images: column → value as text, as PostgreSQL prints it. */
+export function imagesOf(
+  capture: readonly string[],
+  from: string,
+  given: Readonly<Record<string, string>> = {},
+): string {
+  const columns = capture.map((each) => `${given[each] ?? quoteName(each)}::text AS ${quoteName(each)}`)
+  return `SELECT to_jsonb(i) AS image FROM (SELECT ${columns.join(', ')} FROM ${from}) i`
+}
+
+/** INSERT of the changes of one table from a SELECT of images. Nothing is inserted when there are none. */
+export function insertImages(
+  changes: string,
+  { table }: Watched,
+  images: string,
+  columns: readonly string[] | null,
+): string {
+  return `INSERT INTO ${changes} (table_name, rows, columns) ` +
+    `SELECT ${quoteText(tableId(table))}, jsonb_agg(b.image), ${columnList(columns)} FROM ` +
+    `(SELECT n.image, (row_number() OVER () - 1) / ${mostRows} AS batch FROM (${images}) n) b GROUP BY b.batch`
+}
+
+/** INSERT of the change of a whole table. */
+export function insertWhole(changes: string, { table }: Watched): string {
+  return `INSERT INTO ${changes} (table_name) VALUES (${quoteText(tableId(table))})`
+}
+
+function columnList(columns: readonly string[] | null): string {
+  return columns === null ? 'NULL::text[]' : `ARRAY[${columns.map(quoteText).join(', ')}]::text[]`
+}
+
+/** What Sequelize made: a statement that writes, with what it gives back. */
+export interface Statement {
+  sql: string
+  /** The ` RETURNING …` that Sequelize put at its end, with its columns; undefined when it gives nothing back. */
+  returning: { fragment: string; fields: readonly string[] } | undefined
+  /** True when the number of rows matters although nothing is given back. */
+  counted: boolean
+}
+
+const written = '"elastic_umzug_written"'
+
+/**
+ * The same statement, recording what it wrote: one statement, so no crash comes between the write and its change,
+ * in a transaction or not. It gives back the same columns and the same number of rows.
+ */
+export function recording(changes: string, watched: Watched, statement: Statement, columns: string[] | null): string {
+  if (statement.sql.startsWith('CREATE OR REPLACE FUNCTION pg_temp.testfunc')) {
+    return recordingInFunction(changes, watched, statement.sql)
+  }
+  const { body, fields } = withoutReturning(statement)
+  const whole = fields.includes('*')
+  const captured = watched.capture.map((each, at) => ({ name: each, as: `"elastic_umzug_${at}"` }))
+  const returned = whole ? ['*'] : [...fields, ...captured.map(({ name, as }) => `${quoteName(name)}::text AS ${as}`)]
+  const given = whole ? {} : Object.fromEntries(captured.map(({ name, as }) => [name, as]))
+  const images = imagesOf(watched.capture, written, given)
+  return `WITH ${written} AS (${body} RETURNING ${returned.join(', ')}), ` +
+    `"elastic_umzug_captured" AS (${insertImages(changes, watched, images, columns)}) ` +
+    `SELECT ${fields.join(', ')} FROM ${written}${fields.length > 0 || statement.counted ? '' : ' WHERE false'}`
+}
+
+function withoutReturning({ sql, returning }: Statement): { body: string; fields: readonly string[] } {
+  const body = sql.replace(/[\s;]+$/, '')
+  if (!returning) return { body, fields: [] }
+  const fragment = returning.fragment.trim()
+  if (!body.endsWith(fragment)) throw new Error(`This release of Sequelize makes a statement that is not known: ${sql}`)
+  return { body: body.slice(0, -fragment.length), fields: returning.fields }
+}
+
+/**
+ * `findOrCreate` inserts inside a function of its own, to survive a duplicate key: the change goes in beside it.
+ * Behind the last marker stands nothing but Sequelize's own text, so values of the user cannot be taken for it.
+ */
+function recordingInFunction(changes: string, watched: Watched, sql: string): string {
+  const marker = ' INTO response;'
+  const at = sql.lastIndexOf(marker) + marker.length
+  const row = Object.fromEntries(watched.capture.map((each) => [each, `(response).${quoteName(each)}`]))
+  const insert = insertImages(changes, watched, imagesOf(watched.capture, '(SELECT 1) o', row), null)
+  return `${sql.slice(0, at)} ${insert};${sql.slice(at)}`
+}
+
+/** Rows of a table that this transaction holds locked, by their physical places: those cannot move until it ends. */
+export type Places = ReadonlyMap<string, readonly string[]>
+
+/** Condition that is true for exactly these rows. */
+export function atPlaces(places: Places): string {
+  const parts = [...places].map(([table, tids]) =>
+    `(tableoid = ${quoteText(table)}::oid AND ctid = ANY (${
+      quoteText(`{${tids.map((each) => `"${each}"`).join(',')}}`)
+    }::tid[]))`
+  )
+  return parts.length === 0 ? 'false' : `(${parts.join(' OR ')})`
+}
+
+/** Statement that locks rows, records them as they are when asked, and gives their places. */
+export function lockingRows(
+  changes: string,
+  options: {
+    table: { schema: string; name: string }
+    condition: string
+    limit?: string
+    strength: 'UPDATE' | 'NO KEY UPDATE'
+    record: {
+      watched: Watched
+      columns: readonly string[] | null
+      images?: readonly Readonly<Record<string, string>>[]
+    } | undefined
+  },
+): string {
+  const { table, condition, record, strength, limit = '' } = options
+  const locked = '"elastic_umzug_locked"'
+  const where = condition === '' ? '' : ` WHERE ${condition}`
+  const columns = record ? record.watched.capture.map(quoteName) : []
+  const rows = `SELECT ${['tableoid', 'ctid', ...columns].join(', ')} FROM ${
+    quoteTable(table)
+  }${where}${limit} FOR ${strength}`
+  const insert = record && insertImages(changes, record.watched, imageUnion(record, locked), record.columns)
+  return `WITH ${locked} AS (${rows})${insert ? `, "elastic_umzug_captured" AS (${insert})` : ''} ` +
+    `SELECT tableoid::text AS "table", ctid::text AS "place" FROM ${locked}`
+}
+
+/** Images of rows, and of what they become where that is known. */
+export function imageUnion(
+  { watched, images = [{}] }: { watched: Watched; images?: readonly Readonly<Record<string, string>>[] },
+  from: string,
+): string {
+  return images.map((given) => imagesOf(watched.capture, from, given)).join(' UNION ALL ')
+}

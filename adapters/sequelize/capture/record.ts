@@ -1,0 +1,182 @@
+/**
+ * How one write is recorded: in the statement itself where that says all, else with what must be known before it,
+ * read from locked rows in one transaction.
+ * @module
+ */
+import type { Sequelize } from 'sequelize'
+import type { Table } from '../../../src/ports.ts'
+import { tableId } from '../tables.ts'
+import { columnsOf, placesOf, type Recorder, recordMoved, recordReferring } from './cascade.ts'
+import type { Catalog, Event } from './catalog.ts'
+import { atPlaces, insertWhole, lockingRows, type Places, recording, type Statement } from './changes.ts'
+import { afterCommit, inTransaction, runIn, transactionOf } from './session.ts'
+import { tableNamed, type Watch, type Watched } from './watch.ts'
+import { type QueryInterfaceLike, turned, type Write, type WriteOptions } from './writes.ts'
+
+/** What capturing needs to know at the time of a write. */
+export interface Capture {
+  queryInterface: QueryInterfaceLike
+  sequelize: Sequelize
+  /** Quoted name of the table of changes. */
+  changes: string
+  watch: Watch
+  catalog: Catalog
+  /** Outermost transactions that will wake the worker. */
+  waking: WeakSet<object>
+  wake(): void
+}
+
+/** A write with what it means to the documents. */
+interface Meaning {
+  table: Table
+  id: string
+  event: Event
+  /** Set when documents read what the write changes. */
+  watched: Watched | undefined
+  /** Columns of the change; null when rows come or go, or when it is not known. */
+  columns: string[] | null
+}
+
+/** Runs a write and records it; gives what the write gives. Nothing is recorded that no document reads. */
+export async function capture(given: Capture, write: Write): Promise<unknown> {
+  const { queryInterface, catalog } = given
+  const meaning = meaningOf(given, write)
+  const { id, event, watched } = meaning
+  if (write.kind === 'truncate') return await captureTruncate(given, write, meaning)
+  if (write.kind === 'upsert') return watched ? await captureUpsert(given, write, watched) : await pass(given, write)
+  if (write.kind !== 'insert' && (catalog.carried(id, event).length > 0 || (watched && moves(event, watched)))) {
+    return await captureLocked(given, write, meaning)
+  }
+  if (!watched) return await write.call(queryInterface, write.options)
+  const result = await write.call(turned(queryInterface, { rewrite: rewriteOf(given, meaning) }), write.options)
+  afterCommit(transactionOf(given.sequelize, write.options), given.waking, given.wake)
+  return result
+}
+
+function pass({ queryInterface }: Capture, write: Write): Promise<unknown> {
+  return write.call(queryInterface, write.options)
+}
+
+function meaningOf({ watch, catalog }: Capture, { kind, tableName, values }: Write): Meaning {
+  const table = tableNamed(tableName)
+  const id = tableId(table)
+  const event: Event = kind === 'update' ? { kind, columns: Object.keys(values) } : { kind: 'delete' }
+  const watched = catalog.unfit(id) ? undefined : watch.get(id)
+  const columns = columnsOf(catalog, id, event)
+  const concerned = columns === null || columns.some((each) => watched?.columns.has(each))
+  return { table, id, event, watched: concerned ? watched : undefined, columns }
+}
+
+// A row leaves what showed it: which that was, only the row itself knows, and only while it is locked.
+function moves(event: Event, { capture }: Watched): boolean {
+  return event.kind === 'update' && event.columns.some((each) => capture.includes(each))
+}
+
+function rewriteOf({ changes }: Capture, { watched, columns }: Pick<Meaning, 'watched' | 'columns'>) {
+  return watched && ((statement: Statement) => recording(changes, watched, statement, columns))
+}
+
+function within<T>(
+  given: Capture,
+  options: WriteOptions,
+  work: (inside: WriteOptions, recorder: Recorder) => Promise<T>,
+): Promise<T> {
+  const { sequelize, queryInterface: { queryGenerator: generator }, changes, watch, catalog } = given
+  return inTransaction(sequelize, options, async (transaction) => {
+    const run = runIn(sequelize, transaction)
+    const result = await work({ ...options, transaction }, { run, changes, watch, catalog, generator })
+    afterCommit(transaction, given.waking, given.wake)
+    return result
+  })
+}
+
+async function captureLocked(given: Capture, write: Write, meaning: Meaning): Promise<unknown> {
+  return await within(given, write.options, async (options, recorder) => {
+    const places = await lockMatching(recorder, write, meaning)
+    await recordReferring(recorder, { ...meaning, places }, meaning.event)
+    // The same rows and no others: one that begins to match meanwhile comes after this write.
+    const turn = { rewrite: rewriteOf(given, meaning), condition: atPlaces(places) }
+    const result = await write.call(turned(given.queryInterface, turn), { ...options, limit: null })
+    if (meaning.event.kind === 'update') await recordMoved(recorder, meaning.id, write.values)
+    return result
+  })
+}
+
+// What is deleted says by itself what it was; what is updated does not, so it is recorded here.
+async function lockMatching(
+  { run, changes, generator, catalog }: Recorder,
+  write: Write,
+  meaning: Meaning,
+): Promise<Places> {
+  const { table, id, event, watched, columns } = meaning
+  const bind: unknown[] = []
+  const sql = lockingRows(changes, {
+    table,
+    condition: write.condition(generator, bind),
+    limit: event.kind === 'delete' && write.options.limit ? ` LIMIT ${generator.escape(write.options.limit)}` : '',
+    strength: catalog.carried(id, event).length > 0 ? 'UPDATE' : 'NO KEY UPDATE',
+    record: event.kind === 'update' && watched ? { watched, columns } : undefined,
+  })
+  return placesOf(await run(sql, bind))
+}
+
+async function captureTruncate(given: Capture, write: Write, { id }: Meaning): Promise<unknown> {
+  const emptied = [id, ...(write.options.cascade ? given.catalog.truncated(id) : [])]
+  const concerned = emptied.map((each) => given.watch.get(each)).filter((each) => each !== undefined)
+  if (concerned.length === 0) return await pass(given, write)
+  return await within(given, write.options, async (options, { run, changes }) => {
+    const result = await write.call(given.queryInterface, options)
+    for (const each of concerned) await run(insertWhole(changes, each))
+    return result
+  })
+}
+
+/** An upsert: where it can move rows, those it will meet are locked and recorded before. */
+async function captureUpsert(given: Capture, write: Write, watched: Watched): Promise<unknown> {
+  const rewrite = rewriteOf(given, { watched, columns: null })
+  return await write.call(
+    turned(given.queryInterface, {
+      rewrite,
+      async around(completed, send) {
+        const keys = completed.upsertKeys ?? []
+        const set = Object.keys(write.values).filter((each) => !keys.includes(each))
+        if (!moves({ kind: 'update', columns: set }, watched)) {
+          const result = await send(completed)
+          afterCommit(transactionOf(given.sequelize, completed), given.waking, given.wake)
+          return result
+        }
+        return await within(given, completed, async (options, recorder) => {
+          await lockConflicting(recorder, write, watched, keys)
+          return await send(options)
+        })
+      },
+    }),
+    write.options,
+  )
+}
+
+async function lockConflicting(
+  { run, changes, generator }: Recorder,
+  { records }: Write,
+  watched: Watched,
+  keys: readonly string[],
+) {
+  const given = keys.map((key) =>
+    [key, [...new Set(records.map((each) => each[key]).filter((each) => each != null))]] as const
+  )
+  // A key that no row gives is made by the database, and meets no row.
+  if (given.some(([, values]) => values.length === 0)) return
+  const bind: unknown[] = []
+  // Each column by itself: with several, some more rows than the upsert meets, which does no harm.
+  const where = generator.whereQuery(Object.fromEntries(given), { bindParam: generator.bindParam(bind) })
+  const condition = where.replace(/^WHERE /, '')
+  await run(
+    lockingRows(changes, {
+      table: watched.table,
+      condition,
+      strength: 'NO KEY UPDATE',
+      record: { watched, columns: null },
+    }),
+    bind,
+  )
+}
