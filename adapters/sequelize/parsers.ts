@@ -52,6 +52,7 @@ export function isParsedAsUsual(sequelize: Sequelize, { oid, typeName, element, 
   try {
     return toLine(managerOf(sequelize).getTypeParser?.(oid, 'text')(given)) === (element === null ? json : `[${json}]`)
   } catch {
-    return false
+    // The application could not read it at all, say for want of `pg-hstore`.
+    return true
   }
 }

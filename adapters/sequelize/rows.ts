@@ -90,9 +90,12 @@ async function readRows({ plan, key, order }: RowsMaking, keys: readonly string[
   const reader = (plan.model as unknown as { unscoped(): AnyModel }).unscoped()
   const { literal } = plan.model.sequelize!
   const chosen = literal(amongKeys(plan, key, keys))
+  const attributes = selected(plan)
+  // Sequelize folds joined rows by the primary key, and takes those apart only by what was selected of it.
+  const added = keyAttributes(plan.model).map((each) => each.fieldName).filter((each) => !attributes.includes(each))
   const rows = await reader.findAll({
     ...merged,
-    attributes: [...selected(plan), [literal(keyText(plan.alias, key)), keyName]],
+    attributes: [...attributes, ...added, [literal(keyText(plan.alias, key)), keyName]],
     where: { [opAnd(plan)]: merged.where ? [chosen, merged.where] : [chosen] },
     include: separateInOrder(plan),
     order: finderOrder(plan, order),
@@ -103,17 +106,26 @@ async function readRows({ plan, key, order }: RowsMaking, keys: readonly string[
     benchmark: false,
   } as FindOptions)
   for (const row of rows) {
-    const values = row as unknown as {
-      dataValues: Record<string, string>
-      _previousDataValues: Record<string, unknown>
-    }
-    const text = values.dataValues[keyName]!
-    delete values.dataValues[keyName]
-    delete values._previousDataValues[keyName]
+    const text = takeOff(row as never, [keyName, ...added])
     // A hasOne that has several rows gives its parent several times: the first has the lowest key.
     if (!found.has(text)) found.set(text, row)
   }
   return found
+}
+
+interface Values {
+  dataValues: Record<string, unknown>
+  _previousDataValues: Record<string, unknown>
+}
+
+// Takes what the user did not select off an instance; gives the key text.
+function takeOff({ dataValues, _previousDataValues }: Values, names: readonly string[]): string {
+  const text = dataValues[keyName] as string
+  for (const name of names) {
+    delete dataValues[name]
+    delete _previousDataValues[name]
+  }
+  return text
 }
 
 function selected({ options: { finder }, model }: Plan): unknown[] {

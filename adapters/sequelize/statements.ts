@@ -92,12 +92,12 @@ lines AS (SELECT ${
   FROM ${pageName} AS ${quoteName(plan.alias)}${documents.joins}),
 whole AS (SELECT l.key, l.place, ${action} || l.document || E'\\n' AS line,
   sum(octet_length(l.document)) OVER (ORDER BY l.place ROWS UNBOUNDED PRECEDING) - octet_length(l.document) AS before FROM lines l)
-SELECT count(*)::int AS count, coalesce(string_agg(line, ''), '') AS body,
+SELECT count(*)::int AS count, coalesce(string_agg(line, '' ORDER BY place), '') AS body,
   ${
     limits.keys
-      ? `array_to_json(array_agg(key))`
+      ? `array_to_json(array_agg(key ORDER BY place))`
       : `NULL::json`
-  } AS keys, (array_agg(key ORDER BY place DESC))[1] AS last
+  } AS keys, (array_agg(key ORDER BY place))[count(*)] AS last
 FROM whole WHERE ${bytes}::bigint IS NULL OR before < ${bytes}::bigint`
   return { sql, values: [...chosen.values, limits.version, limits.bytes] }
 }
