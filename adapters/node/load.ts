@@ -1,110 +1,99 @@
 /**
- * Loads modules of an application on Node: TypeScript or not, ESM or CommonJS.
+ * Loads modules of an application on Node and Deno: TypeScript or not, ESM or CommonJS.
  * @module
  */
-import { existsSync, readFileSync } from 'node:fs'
-import { createRequire, register } from 'node:module'
-import { dirname, extname, join } from 'node:path'
+import Module, { createRequire } from 'node:module'
+import { resolve as resolvePath } from 'node:path'
+import process from 'node:process'
+import { dirname } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { compile, compilerFor } from './compile.ts'
+import { formatOf, isTypeScript } from './format.ts'
+import { loadSync, resolveSync, sourcePathOf } from './hooks.ts'
 
 type Exports = Record<string, unknown>
 
-let hooks = false
+/** Node's module loader: the members that its types lack. */
+interface ModuleLoader {
+  registerHooks?(hooks: object): void
+  register(specifier: string | URL): void
+  _extensions: Record<string, Handler>
+  _resolveFilename(request: string, parent: { filename?: string } | undefined, ...rest: unknown[]): string
+}
+
+type Handler = (module: { _compile(code: string, path: string): void }, path: string) => void
+
+const loader = Module as unknown as ModuleLoader
 
 /**
- * Loads a module. JavaScript is left to Node. TypeScript is compiled without type checks by ts-node, in the format of
- * its package; where the application registered a compiler of its own (`NODE_OPTIONS`, `require` of the config), that one does it.
+ * Loads a module in the format of its package. TypeScript is compiled with the application's own compiler; where the application brought
+ * a loader of its own (`NODE_OPTIONS`, `require` of the config), that one does it.
  */
 export async function loadModule(path: string): Promise<Exports> {
-  const kind = formatOf(path)
-  if (kind === 'commonjs') return requireModule(path)
-  if (isTypeScript(path)) registerLoader()
+  if (isTypeScript(path)) registerTypeScript()
+  if (formatOf(path) === 'module') return await importModule(path)
+  try {
+    return requireModule(path)
+  } catch (error) {
+    // ESM syntax in a package without `type`, with top-level await or on a Node that cannot require it.
+    if (!isModuleOnly(error)) throw error
+    return await importModule(path)
+  }
+}
+
+function isModuleOnly(error: unknown): boolean {
+  return ['ERR_REQUIRE_ESM', 'ERR_REQUIRE_ASYNC_MODULE'].includes((error as { code?: string } | undefined)?.code ?? '')
+}
+
+async function importModule(path: string): Promise<Exports> {
   return await import(pathToFileURL(path).href) as Exports
 }
 
 function requireModule(path: string): Exports {
-  const require = createRequire(path)
-  if (isTypeScript(path) && !hasCompiler(require, extname(path))) registerCompiler()
-  const loaded = require(path) as Exports
-  return { ...(isObject(loaded) ? loaded : {}), default: loaded }
+  const loaded = createRequire(path)(path) as Exports
+  return isNamespace(loaded) ? loaded : { ...(isObject(loaded) ? loaded : {}), default: loaded }
+}
+
+// ESM that was required.
+function isNamespace(value: unknown): boolean {
+  return isObject(value) && (value as { [Symbol.toStringTag]?: unknown })[Symbol.toStringTag] === 'Module'
 }
 
 function isObject(value: unknown): value is Exports {
   return typeof value === 'object' && value !== null
 }
 
-function isTypeScript(path: string): boolean {
-  return /\.[cm]?ts$/.test(path)
+let registered = false
+
+function registerTypeScript(): void {
+  if (registered) return
+  registered = true
+  if ('Deno' in globalThis) return loader.registerHooks?.({ resolve: resolveSync })
+  if (loader.registerHooks) loader.registerHooks({ resolve: resolveSync, load: loadSync })
+  else loader.register(new URL(import.meta.url.endsWith('.ts') ? './hooks.ts' : './hooks.js', import.meta.url))
+  registerRequire()
+  // Stack traces of migrations show their own lines.
+  process.setSourceMapsEnabled?.(true)
 }
 
-// Node itself knows .ts from version 22 on, but compiles no `import` in a CommonJS package: only a hook counts.
-function hasCompiler(require: NodeJS.Require, extension: string): boolean {
-  const handler = require.extensions[extension]
-  return handler !== undefined && (tsNode || !isNodeOwn(handler))
-}
-
-function isNodeOwn(handler: (...args: never[]) => unknown): boolean {
-  return /loadTS|loadCTS|loadMTS|stripTypeScript/.test(`${handler.name} ${handler.toString()}`)
-}
-
-let tsNode = false
-
-function registerCompiler(): void {
-  tsNode = true
-  const own = createRequire(import.meta.url)
-  const { register: registerTsNode } = own('ts-node') as { register(options: object): void }
-  registerTsNode({
-    transpileOnly: true,
-    skipProject: true,
-    compilerOptions: {
-      module: 'CommonJS',
-      moduleResolution: 'node',
-      target: 'ES2022',
-      esModuleInterop: true,
-      allowJs: false,
-    },
-  })
-}
-
-function registerLoader(): void {
-  if (hooks || nativeTypeScript() || hasOwnLoader()) return
-  hooks = true
-  process.env.TS_NODE_TRANSPILE_ONLY ??= 'true'
-  process.env.TS_NODE_SKIP_PROJECT ??= 'true'
-  process.env.TS_NODE_COMPILER_OPTIONS ??= JSON.stringify({
-    module: 'NodeNext',
-    moduleResolution: 'NodeNext',
-    target: 'ES2022',
-    esModuleInterop: true,
-    allowImportingTsExtensions: true,
-    noEmit: true,
-  })
-  register('ts-node/esm', import.meta.url)
-}
-
-function nativeTypeScript(): boolean {
-  return Boolean((process.features as { typescript?: unknown }).typescript)
-}
-
-function hasOwnLoader(): boolean {
-  const flags = [...process.execArgv, process.env.NODE_OPTIONS ?? ''].join(' ')
-  return /tsx|ts-node|swc|esbuild|register/.test(flags)
-}
-
-/** The format Node gives a file: by its extension, else by `type` of the nearest package.json. */
-export function formatOf(path: string): 'module' | 'commonjs' {
-  if (/\.m[tj]s$/.test(path)) return 'module'
-  if (/\.c[tj]s$/.test(path)) return 'commonjs'
-  for (let folder = dirname(path);;) {
-    const manifest = join(folder, 'package.json')
-    if (existsSync(manifest)) return typeOf(manifest)
-    const parent = dirname(folder)
-    if (parent === folder) return 'commonjs'
-    folder = parent
+// Node 20 has no hooks for what is required, later ones compile no `import` in it.
+function registerRequire(): void {
+  for (const extension of ['.ts', '.cts']) loader._extensions[extension] ??= requireTypeScript
+  const resolve = loader._resolveFilename
+  loader._resolveFilename = function (request, parent, ...rest) {
+    try {
+      return resolve.call(this, request, parent, ...rest)
+    } catch (error) {
+      const path = parent?.filename && /^\.{1,2}\//.test(request) && resolvePath(dirname(parent.filename), request)
+      const found = path ? sourcePathOf(path) : undefined
+      if (found === undefined) throw error
+      return resolve.call(this, found, parent, ...rest)
+    }
   }
 }
 
-function typeOf(manifest: string): 'module' | 'commonjs' {
-  const { type } = JSON.parse(readFileSync(manifest, 'utf8')) as { type?: string }
-  return type === 'module' ? 'module' : 'commonjs'
+const requireTypeScript: Handler = (module, path) => {
+  const typescript = compilerFor(path)
+  if (!typescript) throw new Error(`${path} is TypeScript: npm install --save-dev typescript@5`)
+  module._compile(compile(typescript, path, 'commonjs'), path)
 }
