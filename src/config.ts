@@ -3,7 +3,7 @@
  * @module
  */
 import type { Sequelize } from 'sequelize'
-import { ElasticUmzugError, isOwnError } from './errors.ts'
+import { ElasticUmzugError, isOwnError, messageOf } from './errors.ts'
 import type { Runtime } from './ports.ts'
 import type { Definition } from './search/definition.ts'
 
@@ -102,7 +102,13 @@ export async function loadConfig(runtime: Runtime, path?: string): Promise<Loade
 }
 
 async function readConfig(runtime: Runtime, path: string): Promise<unknown> {
-  const exported = unwrap(await runtime.load(path))
+  const loaded = await runtime.load(path)
+  if (!('default' in loaded) && !('sequelize' in loaded)) {
+    throw new ElasticUmzugError('CONFIG_INVALID', `${path} has no default export.`, {
+      next: 'export default defineConfig({ … })',
+    })
+  }
+  const exported = unwrap(loaded)
   return typeof exported === 'function' ? await (exported as () => unknown)() : exported
 }
 
@@ -119,10 +125,6 @@ function failed(path: string, error: unknown): never {
 function unwrap(loaded: Record<string, unknown>): unknown {
   const first = loaded.default ?? loaded
   return (first as { default?: unknown }).default ?? first
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message || error.name : String(error)
 }
 
 /** Throws `CONFIG_INVALID` when a value cannot be used. */
@@ -158,14 +160,21 @@ export function assertConfig(config: unknown, where: string = 'the config'): ass
   if (indexes?.length && elasticsearch === undefined) {
     fail('`indexes` are defined, but there is no `elasticsearch`', 'add elasticsearch: new Client({ node })')
   }
-  if (prefix !== undefined && !/^[a-z0-9][a-z0-9_-]*$/.test(prefix)) {
+  if (prefix !== undefined && !/^(?:[a-z0-9][a-z0-9_-]*)?$/.test(prefix)) {
     fail(`the prefix "${prefix}" is not lower-case letters, digits, _ and -`, 'correct `prefix`')
   }
   // Elasticsearch takes names of 255 bytes; a definition's own may have 200.
   if (prefix !== undefined && prefix.length > 40) {
     fail(`the prefix "${prefix}" is longer than 40 characters`, 'shorten `prefix`')
   }
+  for (const name of numbers) {
+    const value = (config as Partial<Config>)[name]
+    if (value === undefined || (Number.isInteger(value) && value > 0)) continue
+    fail(`\`${name}\` is ${String(value)}`, `give \`${name}\` a whole number above 0, or leave it out`)
+  }
 }
+
+const numbers = ['leaseMs', 'pollMs', 'batchSize', 'concurrency', 'maxAttempts'] as const
 
 function isClient(value: object): boolean {
   return typeof (value as { transport?: { request?: unknown } }).transport?.request === 'function'

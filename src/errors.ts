@@ -69,6 +69,17 @@ export function isOwnError(error: unknown): error is ElasticUmzugError {
   return name === 'ElasticUmzugError' && typeof code === 'string' && Object.hasOwn(errorCodes, code)
 }
 
+/** What a thrown value says, whatever was thrown. */
+export function messageOf(error: unknown): string {
+  const { message, name } = (error ?? {}) as { message?: unknown; name?: unknown }
+  if (typeof message === 'string' && message !== '') return message
+  if (typeof name === 'string' && name !== '') return name
+  // A loader in a thread of its own (ts-node's) hands over an object that can only be inspected.
+  const inspect = (error as { [each: symbol]: unknown } | null)?.[Symbol.for('nodejs.util.inspect.custom')]
+  if (typeof inspect === 'function') return String(inspect.call(error))
+  return typeof error === 'object' && error !== null ? JSON.stringify(error) : String(error)
+}
+
 /** No answer to a request: it may still take effect, unless `sent` is false. */
 export class NoAnswerError extends ElasticUmzugError {
   /** False only if the request surely never left this process. */

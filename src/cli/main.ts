@@ -2,7 +2,7 @@
  * The command line.
  * @module
  */
-import { ElasticUmzugError, isOwnError } from '../errors.ts'
+import { ElasticUmzugError, isOwnError, messageOf } from '../errors.ts'
 import type { Runtime } from '../ports.ts'
 import { redact } from '../redact.ts'
 import { type Globals, splitGlobals } from './arguments.ts'
@@ -69,7 +69,7 @@ function fail(runtime: Runtime, error: unknown, globals: Globals | undefined): n
 
 function describe(error: unknown): { code: string; text: string } {
   if (isOwnError(error) && error.next) return { code: error.code, text: error.message }
-  const text = error instanceof Error ? error.message || error.name : String(error)
+  const text = messageOf(error)
   const code = isOwnError(error) ? error.code : 'UNEXPECTED'
   return { code, text: `${text}\n  next: ${defaultNext[code] ?? 'run it again with --verbose for the stack'}` }
 }
@@ -80,6 +80,6 @@ const defaultNext: Record<string, string | undefined> = {
 }
 
 function stackOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
+  if (!(error instanceof Error)) return messageOf(error)
   return error.cause === undefined ? error.stack ?? '' : `${error.stack}\ncaused by: ${stackOf(error.cause)}`
 }

@@ -74,8 +74,8 @@ function assertName(name: unknown): asserts name is string {
   if (typeof name !== 'string' || name === '') invalid(String(name), 'it has no name')
   const fault = name !== name.toLowerCase()
     ? 'it has upper-case letters'
-    : /[\\/*?"<>| ,#:]/.test(name)
-    ? 'it has one of the characters \\ / * ? " < > | , # : or a blank'
+    : /[\\/*?"<>|,#:\s\p{C}]/u.test(name)
+    ? 'it has one of the characters \\ / * ? " < > | , # :, a blank, or a character that does not print'
     : /^[-_+.]/.test(name)
     ? 'it begins with one of - _ + .'
     : /~|@/.test(name)

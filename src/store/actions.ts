@@ -2,6 +2,7 @@
  * The audit log: every changing command, who ran it, how it ended.
  * @module
  */
+import { isOwnError, messageOf } from '../errors.ts'
 import type { Clock } from '../ports.ts'
 import { redact } from '../redact.ts'
 import { isHeld, openSession, type Session, waitForLock } from './lock.ts'
@@ -141,10 +142,11 @@ async function endAction(
 }
 
 function stackOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
+  if (!(error instanceof Error)) return messageOf(error)
   const parts = error instanceof AggregateError ? error.errors.map((each) => `\n- ${stackOf(each)}`).join('') : ''
   const cause = error.cause === undefined ? '' : `\ncaused by: ${stackOf(error.cause)}`
-  return `${error.stack ?? error.message}${parts}${cause}`
+  const code = isOwnError(error) ? `${error.code}: ` : ''
+  return `${code}${error.stack ?? error.message}${parts}${cause}`
 }
 
 /** The newest actions, newest first; those whose process is gone are shown as interrupted. */

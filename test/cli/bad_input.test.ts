@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
+import { elasticUmzug } from '../../src/index.ts'
 import type { Source } from '../../src/ports.ts'
 import { defineIndex } from '../../src/search/definition.ts'
 import { answerJson, closedPort, expectRefusal, type Refusal, runHere, startImpostor } from '../support/bad_input.ts'
@@ -122,13 +123,20 @@ describe('bad input: the config', () => {
     })
   }
 
-  it('refuses a prefix that Elasticsearch would refuse', async () => {
-    for (const PREFIX of ['QA_', '_qa', 'q a', 'x'.repeat(100)]) {
-      expectRefusal(await runner(world)('prefix', 'up', { PREFIX }), {
-        code: 'CONFIG_INVALID',
-        says: ['prefix', PREFIX],
-      })
+  it('refuses a prefix that Elasticsearch would refuse', () => {
+    for (const prefix of ['QA_', '_qa', 'q a', 'x'.repeat(100)]) {
+      expect(() => elasticUmzug({ sequelize: world.sequelize, prefix }), prefix)
+        .to.throw(`the prefix "${prefix}"`).with.property('code', 'CONFIG_INVALID')
     }
+  })
+
+  it('refuses numbers that are none, or not above 0', () => {
+    for (const wrong of [{ concurrency: 0 }, { leaseMs: -1 }, { batchSize: 1.5 }, { pollMs: NaN }]) {
+      const [name] = Object.keys(wrong)
+      expect(() => elasticUmzug({ sequelize: world.sequelize, ...wrong }), name)
+        .to.throw(`\`${name}\` is `).with.property('code', 'CONFIG_INVALID')
+    }
+    elasticUmzug({ sequelize: world.sequelize, prefix: '', concurrency: 1 })
   })
 
   it('shows the stack of a config that throws with --verbose, without passwords', async () => {
