@@ -147,7 +147,9 @@ async function catalogFor(installation: Installation, { options }: Write): Promi
   const { sequelize, watch, catalog, readAtMs } = installation
   if (catalog && Date.now() - readAtMs < catalogMs) return catalog
   const readingMs = Date.now()
-  const [row] = await runIn(sequelize, transactionOf(sequelize, options))<{ catalog: string }>(catalogSql)
+  const [row] = await runIn(sequelize, transactionOf(sequelize, options))<{ catalog: string }>(catalogSql, [[
+    ...watch.keys(),
+  ]])
   const read = parseCatalog(row!.catalog, watch)
   // Definitions may have come or gone meanwhile: then this one is for this write only.
   if (installation.watch !== watch) return read

@@ -5,7 +5,7 @@
 import { quoteName, quoteTable } from '../../../src/sql.ts'
 import type { Table } from '../../../src/ports.ts'
 import { type Catalog, type Event, eventOfChild, isRead, type Reference } from './catalog.ts'
-import { atPlaces, imageUnion, insertImages, insertWhole, lockingRows, type Places } from './changes.ts'
+import { amongRows, imageUnion, insertImages, insertWhole, type Locking, lockingRows, type Rows } from './changes.ts'
 import type { Run } from './session.ts'
 import type { Watch, Watched } from './watch.ts'
 import { type GeneratorLike, unknownValue } from './writes.ts'
@@ -20,11 +20,11 @@ export interface Recorder {
   generator: GeneratorLike
 }
 
-/** Rows of one table. */
-interface Rows {
+/** Locked rows of one table. */
+interface TableRows {
   id: string
   table: Table
-  places: Places
+  rows: Rows
 }
 
 /**
@@ -33,44 +33,53 @@ interface Rows {
  */
 export async function recordReferring(
   recorder: Recorder,
-  rows: Rows,
+  parents: TableRows,
   event: Event,
   seen = new Set<string>(),
 ): Promise<void> {
-  const fresh = withoutSeen(rows.places, seen)
-  if (fresh.size === 0) return
-  for (const reference of recorder.catalog.carried(rows.id, event)) {
-    const next = eventOfChild(reference, event)
-    const locked = await recordChildren(recorder, reference, { ...rows, places: fresh }, event)
-    if (locked) {
-      await recordReferring(recorder, { id: reference.child, table: reference.childTable, places: locked }, next, seen)
-    }
+  const fresh = withoutSeen(parents, seen)
+  if (fresh.rows.values.length === 0) return
+  for (const reference of recorder.catalog.carried(parents.id, event)) {
+    const rows = await recordChildren(recorder, reference, fresh, event)
+    const children = { id: reference.child, table: reference.childTable, rows }
+    await recordReferring(recorder, children, eventOfChild(reference, event), seen)
   }
 }
 
-// Gives the places of the children when they have children of their own to be looked at.
+// Gives the children when they have children of their own to be looked at.
 async function recordChildren(
   recorder: Recorder,
   reference: Reference,
-  parents: Rows,
+  parents: TableRows,
   event: Event,
-): Promise<Places | undefined> {
+): Promise<Rows> {
   const { run, changes, watch, catalog } = recorder
   const { child, childTable, childColumns, parentColumns } = reference
   const next = eventOfChild(reference, event)
-  const watched = isRead(watch, child, next) ? watch.get(child)! : undefined
+  const watched = isRead(watch, child, next) ? watch.get(child) : undefined
   const record = watched && { watched, columns: columnsOf(catalog, child, next), images: imagesAfter(reference, event) }
   const condition =
     `(${childColumns.map(quoteName).join(', ')}) IN (SELECT ${parentColumns.map(quoteName).join(', ')} ` +
-    `FROM ${quoteTable(parents.table)} WHERE ${atPlaces(parents.places)})`
+    `FROM ${quoteTable(parents.table)} WHERE ${amongRows(parents.rows)})`
+  const key = catalog.key(child)
   if (catalog.carried(child, next).length > 0) {
-    return placesOf(await run(lockingRows(changes, { table: childTable, condition, strength: 'UPDATE', record })))
+    return await lockRows(recorder, { table: childTable, key, condition, strength: 'UPDATE', record })
   }
   if (record) {
     const from = `(SELECT * FROM ${quoteTable(childTable)} WHERE ${condition}) o`
     await run(insertImages(changes, record.watched, imageUnion(record, from), record.columns))
   }
-  return undefined
+  return { key, values: [] }
+}
+
+/** Locks rows, records them when asked, and gives them. */
+export async function lockRows(
+  { run, changes }: Recorder,
+  locking: Locking,
+  bind: readonly unknown[] = [],
+): Promise<Rows> {
+  const found = await run<{ key: string }>(lockingRows(changes, locking), bind)
+  return { key: locking.key, values: found.map(({ key }) => JSON.parse(key)) }
 }
 
 // A row that is set to its default joins another parent: that one shows it, too.
@@ -87,25 +96,10 @@ export function columnsOf(catalog: Catalog, table: string, event: Event): string
   return event.kind === 'delete' || catalog.changesMore(table) ? null : [...event.columns]
 }
 
-function withoutSeen(places: Places, seen: Set<string>): Places {
-  const fresh = new Map<string, string[]>()
-  for (const [table, tids] of places) {
-    const left = tids.filter((each) => !seen.has(`${table} ${each}`))
-    for (const each of left) seen.add(`${table} ${each}`)
-    if (left.length > 0) fresh.set(table, left)
-  }
-  return fresh
-}
-
-/** Places out of the rows that `lockingRows` gives. */
-export function placesOf(rows: readonly { table: string; place: string }[]): Places {
-  const places = new Map<string, string[]>()
-  for (const { table, place } of rows) {
-    const known = places.get(table)
-    if (known) known.push(place)
-    else places.set(table, [place])
-  }
-  return places
+function withoutSeen({ id, table, rows: { key, values } }: TableRows, seen: Set<string>): TableRows {
+  const fresh = values.filter((each) => !seen.has(JSON.stringify([id, each])))
+  for (const each of fresh) seen.add(JSON.stringify([id, each]))
+  return { id, table, rows: { key, values: fresh } }
 }
 
 /**

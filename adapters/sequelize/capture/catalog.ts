@@ -3,6 +3,7 @@
  * @module
  */
 import type { Table } from '../../../src/ports.ts'
+import type { KeyColumn } from '../keys.ts'
 import type { Watch } from './watch.ts'
 
 /** `c` cascade, `n` set null, `d` set default, `a` and `r` refuse. */
@@ -32,11 +33,16 @@ export interface Catalog {
   truncated(table: string): string[]
   /** True when an update can change more columns than it sets: generated columns, triggers. */
   changesMore(table: string): boolean
+  /** Columns that tell its rows apart: the primary key, else where a row lies, which holds while it is locked. */
+  key(table: string): readonly KeyColumn[]
   /** True when statements on it cannot be captured: it has rules, or is no table. */
   unfit(table: string): boolean
 }
 
-/** SQL giving one row with one text column `catalog`: JSON of foreign keys and of tables out of the ordinary. */
+/**
+ * SQL giving one row with one text column `catalog`: JSON of foreign keys, of keys, and of tables out of the ordinary.
+ * `$1`: ids of the watched tables.
+ */
 export const catalogSql = `
 SELECT json_build_object(
   'references', (
@@ -57,6 +63,14 @@ SELECT json_build_object(
     JOIN pg_class p ON p.oid = k.confrelid JOIN pg_namespace pn ON pn.oid = p.relnamespace
     JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace cn ON cn.oid = c.relnamespace
     WHERE k.contype = 'f' AND k.conparentid = 0),
+  'keys', (
+    SELECT coalesce(json_object_agg(n.nspname || '.' || c.relname, (
+      SELECT json_agg(json_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod)) ORDER BY u.n)
+      FROM unnest(i.indkey::int2[]) WITH ORDINALITY u(number, n)
+      JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = u.number WHERE u.n <= i.indnkeyatts)), '{}')
+    FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE i.indisprimary AND (n.nspname || '.' || c.relname = ANY ($1)
+      OR EXISTS (SELECT FROM pg_constraint k WHERE k.contype = 'f' AND c.oid IN (k.conrelid, k.confrelid)))),
   'changesMore', (
     SELECT coalesce(json_agg(n.nspname || '.' || c.relname), '[]')
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -71,9 +85,18 @@ SELECT json_build_object(
       AND (c.relkind IN ('v', 'm') OR EXISTS (SELECT FROM pg_rewrite r WHERE r.ev_class = c.oid AND r.ev_type <> '1')))
 )::text AS catalog`
 
+interface Parsed {
+  references: Reference[]
+  keys: Record<string, KeyColumn[]>
+  changesMore: string[]
+  unfit: string[]
+}
+
+const placeOfRow: readonly KeyColumn[] = [{ name: 'tableoid', type: 'oid' }, { name: 'ctid', type: 'tid' }]
+
 /** Reads the answer of `catalogSql`. */
 export function parseCatalog(text: string, watch: Watch): Catalog {
-  const parsed = JSON.parse(text) as { references: Reference[]; changesMore: string[]; unfit: string[] }
+  const parsed = JSON.parse(text) as Parsed
   const byParent = new Map<string, Reference[]>()
   for (const each of parsed.references) byParent.set(each.parent, [...(byParent.get(each.parent) ?? []), each])
   const more = new Set(parsed.changesMore)
@@ -97,6 +120,7 @@ export function parseCatalog(text: string, watch: Watch): Catalog {
       return found
     },
     truncated: (table) => referring(byParent, table).filter((each) => watch.has(each)),
+    key: (table) => parsed.keys[table] ?? placeOfRow,
     changesMore: (table) => more.has(table),
     unfit: (table) => unfit.has(table),
   }

@@ -3,6 +3,8 @@
  * @module
  */
 import { quoteName, quoteTable } from '../../../src/sql.ts'
+import type { Table } from '../../../src/ports.ts'
+import type { KeyColumn } from '../keys.ts'
 import { tableId } from '../tables.ts'
 import type { Watched } from './watch.ts'
 
@@ -98,50 +100,58 @@ function recordingInFunction(changes: string, watched: Watched, sql: string): st
   return `${sql.slice(0, at)} ${insert};${sql.slice(at)}`
 }
 
-/** Rows of a table that this transaction holds locked, by their physical places: those cannot move until it ends. */
-export type Places = ReadonlyMap<string, readonly string[]>
-
-/** Condition that is true for exactly these rows. */
-export function atPlaces(places: Places): string {
-  const parts = [...places].map(([table, tids]) =>
-    `(tableoid = ${quoteText(table)}::oid AND ctid = ANY (${
-      quoteText(`{${tids.map((each) => `"${each}"`).join(',')}}`)
-    }::tid[]))`
-  )
-  return parts.length === 0 ? 'false' : `(${parts.join(' OR ')})`
+/** Columns that tell the rows of a table apart, with the texts of their values in the rows that are meant. */
+export interface Rows {
+  key: readonly KeyColumn[]
+  values: readonly (readonly string[])[]
 }
 
-/** Statement that locks rows, records them as they are when asked, and gives their places. */
-export function lockingRows(
-  changes: string,
-  options: {
-    table: { schema: string; name: string }
-    condition: string
-    limit?: string
-    strength: 'UPDATE' | 'NO KEY UPDATE'
-    record: {
-      watched: Watched
-      columns: readonly string[] | null
-      images?: readonly Readonly<Record<string, string>>[]
-    } | undefined
-  },
-): string {
-  const { table, condition, record, strength, limit = '' } = options
+/** Condition that is true for exactly these rows. */
+export function amongRows({ key, values }: Rows): string {
+  const lists = key.map(({ type }, at) => `${arrayText(values.map((each) => each[at]!))}::text[]::${type}[]`)
+  if (lists.length === 1) return `${quoteName(key[0]!.name)} = ANY (${lists[0]})`
+  return `(${key.map(({ name }) => quoteName(name)).join(', ')}) IN (SELECT * FROM unnest(${lists.join(', ')}))`
+}
+
+function arrayText(texts: readonly string[]): string {
+  return quoteText(`{${texts.map((each) => `"${each.replaceAll(/["\\]/g, '\\$&')}"`).join(',')}}`)
+}
+
+/** What is recorded of rows: what they are, and what they become where that is known. */
+export interface Recording {
+  watched: Watched
+  columns: readonly string[] | null
+  /** Columns with another value, as SQL; an image for each. Default: one, of the row as it is. */
+  images?: readonly Readonly<Record<string, string>>[]
+}
+
+/** Which rows are locked, and how. */
+export interface Locking {
+  table: Table
+  key: readonly KeyColumn[]
+  /** Empty for all rows. */
+  condition: string
+  limit?: string
+  strength: 'UPDATE' | 'NO KEY UPDATE'
+  record: Recording | undefined
+}
+
+/** Statement that locks rows, records them as they are when asked, and gives their keys as JSON arrays of texts. */
+export function lockingRows(changes: string, { table, key, condition, limit = '', strength, record }: Locking): string {
   const locked = '"elastic_umzug_locked"'
   const where = condition === '' ? '' : ` WHERE ${condition}`
-  const columns = record ? record.watched.capture.map(quoteName) : []
-  const rows = `SELECT ${['tableoid', 'ctid', ...columns].join(', ')} FROM ${
+  const columns = new Set([...key.map(({ name }) => name), ...(record?.watched.capture ?? [])])
+  const rows = `SELECT ${[...columns].map(quoteName).join(', ')} FROM ${
     quoteTable(table)
   }${where}${limit} FOR ${strength}`
   const insert = record && insertImages(changes, record.watched, imageUnion(record, locked), record.columns)
   return `WITH ${locked} AS (${rows})${insert ? `, "elastic_umzug_captured" AS (${insert})` : ''} ` +
-    `SELECT tableoid::text AS "table", ctid::text AS "place" FROM ${locked}`
+    `SELECT json_build_array(${
+      key.map(({ name }) => `${quoteName(name)}::text`).join(', ')
+    })::text AS key FROM ${locked}`
 }
 
 /** Images of rows, and of what they become where that is known. */
-export function imageUnion(
-  { watched, images = [{}] }: { watched: Watched; images?: readonly Readonly<Record<string, string>>[] },
-  from: string,
-): string {
+export function imageUnion({ watched, images = [{}] }: Pick<Recording, 'watched' | 'images'>, from: string): string {
   return images.map((given) => imagesOf(watched.capture, from, given)).join(' UNION ALL ')
 }

@@ -6,12 +6,13 @@
 import type { Sequelize } from 'sequelize'
 import type { Table } from '../../../src/ports.ts'
 import { tableId } from '../tables.ts'
-import { columnsOf, placesOf, type Recorder, recordMoved, recordReferring } from './cascade.ts'
+import { columnsOf, lockRows, type Recorder, recordMoved, recordReferring } from './cascade.ts'
+import { lockConflicting } from './conflict.ts'
 import type { Catalog, Event } from './catalog.ts'
-import { atPlaces, insertWhole, lockingRows, type Places, recording, type Statement } from './changes.ts'
+import { amongRows, insertWhole, recording, type Rows, type Statement } from './changes.ts'
 import { afterCommit, inTransaction, runIn, transactionOf } from './session.ts'
 import { tableNamed, type Watch, type Watched } from './watch.ts'
-import { type QueryInterfaceLike, turned, type Write, type WriteOptions } from './writes.ts'
+import { type QueryInterfaceLike, type Turn, turned, type Write, type WriteOptions } from './writes.ts'
 
 /** What capturing needs to know at the time of a write. */
 export interface Capture {
@@ -92,10 +93,10 @@ function within<T>(
 
 async function captureLocked(given: Capture, write: Write, meaning: Meaning): Promise<unknown> {
   return await within(given, write.options, async (options, recorder) => {
-    const places = await lockMatching(recorder, write, meaning)
-    await recordReferring(recorder, { ...meaning, places }, meaning.event)
+    const rows = await lockMatching(recorder, write, meaning)
+    await recordReferring(recorder, { ...meaning, rows }, meaning.event)
     // The same rows and no others: one that begins to match meanwhile comes after this write.
-    const turn = { rewrite: rewriteOf(given, meaning), condition: atPlaces(places) }
+    const turn = { rewrite: rewriteOf(given, meaning), condition: amongRows(rows) }
     const result = await write.call(turned(given.queryInterface, turn), { ...options, limit: null })
     if (meaning.event.kind === 'update') await recordMoved(recorder, meaning.id, write.values)
     return result
@@ -104,20 +105,21 @@ async function captureLocked(given: Capture, write: Write, meaning: Meaning): Pr
 
 // What is deleted says by itself what it was; what is updated does not, so it is recorded here.
 async function lockMatching(
-  { run, changes, generator, catalog }: Recorder,
+  recorder: Recorder,
   write: Write,
-  meaning: Meaning,
-): Promise<Places> {
-  const { table, id, event, watched, columns } = meaning
+  { table, id, event, watched, columns }: Meaning,
+): Promise<Rows> {
+  const { generator, catalog } = recorder
   const bind: unknown[] = []
-  const sql = lockingRows(changes, {
+  const condition = write.condition(generator, bind)
+  return await lockRows(recorder, {
     table,
-    condition: write.condition(generator, bind),
+    key: catalog.key(id),
+    condition,
     limit: event.kind === 'delete' && write.options.limit ? ` LIMIT ${generator.escape(write.options.limit)}` : '',
     strength: catalog.carried(id, event).length > 0 ? 'UPDATE' : 'NO KEY UPDATE',
     record: event.kind === 'update' && watched ? { watched, columns } : undefined,
-  })
-  return placesOf(await run(sql, bind))
+  }, bind)
 }
 
 async function captureTruncate(given: Capture, write: Write, { id }: Meaning): Promise<unknown> {
@@ -133,50 +135,19 @@ async function captureTruncate(given: Capture, write: Write, { id }: Meaning): P
 
 /** An upsert: where it can move rows, those it will meet are locked and recorded before. */
 async function captureUpsert(given: Capture, write: Write, watched: Watched): Promise<unknown> {
-  const rewrite = rewriteOf(given, { watched, columns: null })
-  return await write.call(
-    turned(given.queryInterface, {
-      rewrite,
-      async around(completed, send) {
-        const keys = completed.upsertKeys ?? []
-        const set = Object.keys(write.values).filter((each) => !keys.includes(each))
-        if (!moves({ kind: 'update', columns: set }, watched)) {
-          const result = await send(completed)
-          afterCommit(transactionOf(given.sequelize, completed), given.waking, given.wake)
-          return result
-        }
-        return await within(given, completed, async (options, recorder) => {
-          await lockConflicting(recorder, write, watched, keys)
-          return await send(options)
-        })
-      },
-    }),
-    write.options,
-  )
-}
-
-async function lockConflicting(
-  { run, changes, generator }: Recorder,
-  { records }: Write,
-  watched: Watched,
-  keys: readonly string[],
-) {
-  const given = keys.map((key) =>
-    [key, [...new Set(records.map((each) => each[key]).filter((each) => each != null))]] as const
-  )
-  // A key that no row gives is made by the database, and meets no row.
-  if (given.some(([, values]) => values.length === 0)) return
-  const bind: unknown[] = []
-  // Each column by itself: with several, some more rows than the upsert meets, which does no harm.
-  const where = generator.whereQuery(Object.fromEntries(given), { bindParam: generator.bindParam(bind) })
-  const condition = where.replace(/^WHERE /, '')
-  await run(
-    lockingRows(changes, {
-      table: watched.table,
-      condition,
-      strength: 'NO KEY UPDATE',
-      record: { watched, columns: null },
-    }),
-    bind,
-  )
+  const around: Turn['around'] = async (completed, send) => {
+    const keys = completed.upsertKeys ?? []
+    const set = Object.keys(write.values).filter((each) => !keys.includes(each))
+    if (moves({ kind: 'update', columns: set }, watched)) {
+      return await within(given, completed, async (options, recorder) => {
+        await lockConflicting(recorder, write.records, watched, keys)
+        return await send(options)
+      })
+    }
+    const result = await send(completed)
+    afterCommit(transactionOf(given.sequelize, completed), given.waking, given.wake)
+    return result
+  }
+  const turn = { rewrite: rewriteOf(given, { watched, columns: null }), around }
+  return await write.call(turned(given.queryInterface, turn), write.options)
 }

@@ -190,7 +190,7 @@ export function turned(queryInterface: QueryInterfaceLike, { rewrite, condition,
     const sent = typeof given === 'string' ? changed : { ...given, query: changed }
     try {
       const result = await around(options, (other) => send(sequelize, sent, other))
-      return returning ? result : withoutRows(result, options)
+      return returning ? result : withoutRows(result, sql, options)
     } catch (error) {
       throw withSql(error, changed, sql)
     }
@@ -210,10 +210,14 @@ function send(sequelize: Sequelize, sql: Given, options: WriteOptions): Promise<
 }
 
 // Rows without columns stand for rows that only had to be counted: nobody asked for them.
-function withoutRows(result: unknown, { type, instance }: WriteOptions): unknown {
+function withoutRows(result: unknown, sql: string, { type, instance }: WriteOptions): unknown {
   if (type === 'DELETE') return []
-  if (type === 'UPDATE' && !instance && Array.isArray(result)) return [[], result[1]]
-  return result
+  if (!Array.isArray(result) || instance) return result
+  if (type === 'UPDATE' || type === 'INSERT') return [[], result[1]]
+  // Of an untyped statement the driver's own answer is given out as well.
+  const raw = result[1] as { command?: string; rows?: unknown[] } | undefined
+  if (raw?.command) Object.assign(raw, { command: sql.trimStart().split(' ', 1)[0], rows: [] })
+  return [[], raw]
 }
 
 // The caller reads the statement that Sequelize made, and logs of errors group by it.
