@@ -39,10 +39,10 @@ export interface RunnerDeps {
 }
 
 /** Umzug's options of `up`. */
-export type UpOptions = NonNullable<Parameters<Umzug<MigrationContext>['up']>[0]>
+export type UpOptions = NonNullable<Parameters<Umzug['up']>[0]>
 
 /** Umzug's options of `down`. */
-export type DownOptions = NonNullable<Parameters<Umzug<MigrationContext>['down']>[0]>
+export type DownOptions = NonNullable<Parameters<Umzug['down']>[0]>
 
 /** Makes a runner; connects to nothing yet. */
 export function createRunner(deps: RunnerDeps): Runner {
@@ -59,7 +59,7 @@ interface Template {
 }
 
 /** A real Umzug: scripts with `runAsCLI()` go on working. */
-export class Runner extends Umzug<MigrationContext> {
+export class Runner extends Umzug<object> {
   readonly #deps: Parts
   readonly #state: RunState
   readonly #history: History
@@ -69,8 +69,8 @@ export class Runner extends Umzug<MigrationContext> {
   constructor(deps: Parts, state: RunState, history: History, template: Template = {}) {
     super({
       context: () => createContext(deps.config.sequelize, deps.context()),
-      migrations: async (context: MigrationContext) =>
-        (await listMigrations(deps, context)).map((each) => runnable(deps, state, each)),
+      migrations: async (context: object) =>
+        (await listMigrations(deps, context as MigrationContext)).map((each) => runnable(deps, state, each)),
       storage: createStorage(deps, state, history),
       logger: createLogger(deps.onLine),
       create: { template: (path) => newFiles(path, templateOptions(deps, template)) },
@@ -160,7 +160,7 @@ export class Runner extends Umzug<MigrationContext> {
 export class RunnerCLI extends UmzugCLI {
   /** Takes the runner and Umzug's options. */
   constructor(runner: Runner, options?: ConstructorParameters<typeof UmzugCLI>[1]) {
-    super(runner as unknown as Umzug, options)
+    super(runner, options)
     const template = this.getAction('create').defineStringParameter({
       parameterLongName: '--template',
       argumentName: 'NAME',
@@ -170,17 +170,17 @@ export class RunnerCLI extends UmzugCLI {
   }
 }
 
-function runnable(deps: Parts, state: RunState, migration: Migration): RunnableMigration<MigrationContext> {
+function runnable(deps: Parts, state: RunState, migration: Migration): RunnableMigration<object> {
   const { name, path } = migration
   return {
     name,
     ...(path !== undefined && { path }),
-    up: ({ context }) => runStep(deps, state, 'up', migration, context),
-    down: ({ context }) => runStep(deps, state, 'down', migration, context),
+    up: ({ context }) => runStep(deps, state, 'up', migration, context as MigrationContext),
+    down: ({ context }) => runStep(deps, state, 'down', migration, context as MigrationContext),
   }
 }
 
-function createStorage(deps: Parts, state: RunState, history: History): UmzugStorage<MigrationContext> {
+function createStorage(deps: Parts, state: RunState, history: History): UmzugStorage<object> {
   const { store } = deps
   const settle = async (name: string, count: string, change: typeof addName) => {
     // Together: a crash leaves a migration either interrupted or executed, never neither.
@@ -195,7 +195,7 @@ function createStorage(deps: Parts, state: RunState, history: History): UmzugSto
     logMigration: ({ name }) => settle(name, 'applied', addName),
     unlogMigration: ({ name }) => settle(name, 'reverted', removeName),
     async executed({ context }) {
-      return asListed(await executedNames(store.db, history), await listMigrations(deps, context))
+      return asListed(await executedNames(store.db, history), await listMigrations(deps, context as MigrationContext))
     },
   }
 }

@@ -48,11 +48,11 @@ export async function migrationApp(files: Record<string, string>): Promise<App> 
     store,
     lines,
     rows,
-    runner: (config) =>
+    runner: (config = {}) =>
       makeRunner(
         { sequelize, migrations: 'migrations/*', ...config },
         app.folder,
-        store,
+        config.sequelize ? openStore(fromSequelize(config.sequelize), store.schema) : store,
         (line) => void lines.push(line),
       ),
     write: (name, text) => writeFile(join(app.folder, name), text),
