@@ -36,9 +36,13 @@ async function installed(): Promise<string[]> {
 }
 
 async function versionOf(home: string): Promise<number | undefined> {
-  const answer = await run(join(home, 'bin', 'java'), ['-version']).catch(() => ({ stderr: '' }))
-  const version = /version "(\d+)/.exec(answer.stderr)?.[1]
-  return version === undefined ? undefined : Number(version)
+  try {
+    // A home that is a file makes it throw instead of reject.
+    const { stderr } = await run(join(home, 'bin', 'java'), ['-version'])
+    return Number(/version "(\d+)/.exec(stderr)?.[1])
+  } catch {
+    return undefined
+  }
 }
 
 // Elasticsearch 8.19 needs Java 17.
