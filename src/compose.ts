@@ -38,7 +38,6 @@ export function elasticUmzug(config: Config, options: ComposeOptions = {}): Elas
         definitions,
         schema,
         wake,
-        autocommit: config.autocommit ?? 'auto',
         onWarning: (line) => runtime.writeError(`${line}\n`),
       }),
   })

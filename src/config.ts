@@ -41,8 +41,6 @@ export interface Config {
   require?: string[]
   /** How writes of models get into the queue. */
   capture?: 'hooks'
-  /** Whether a write outside a transaction is put into one together with its change. Default `auto`. */
-  autocommit?: 'auto' | 'atomic' | 'separate'
   /** Length of a claim in milliseconds. Default 30,000. Too low: large batches run out of time; too high: a crash delays its keys. */
   leaseMs?: number
   /** Longest wait between two looks at the queue in milliseconds. Default 250. Too high: changes of other processes wait. */
