@@ -4,9 +4,9 @@
  */
 import { createRequire } from 'node:module'
 import { dirname, join, resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import type { Runtime } from '../../src/ports.ts'
 import { monotonicClock } from '../clock.ts'
+import { loadModule } from '../node/load.ts'
 
 /** The members of Deno that are used: declared here, so that the same source compiles for Node. */
 interface DenoLike {
@@ -50,7 +50,7 @@ export function denoRuntime(): Runtime {
     list: (folder) => list(deno, folder),
     resolve: (...parts) => resolve(...parts),
     dirname,
-    load: async (path) => await import(pathToFileURL(path).href) as Record<string, unknown>,
+    load: loadModule,
     preload,
     write: (text) => void deno.stdout.writeSync(encoder.encode(text)),
     writeError: (text) => void deno.stderr.writeSync(encoder.encode(text)),
@@ -62,7 +62,7 @@ export function denoRuntime(): Runtime {
 
   async function preload(modules: readonly string[]): Promise<void> {
     const require = createRequire(join(deno.cwd(), 'package.json'))
-    for (const each of modules) await import(pathToFileURL(require.resolve(each)).href)
+    for (const each of modules) await loadModule(require.resolve(each))
   }
 }
 

@@ -2,7 +2,7 @@
  * Module hooks for TypeScript: in the thread of the application where Node and Deno have such hooks, else (Node 20) in Node's hook thread.
  * @module
  */
-import { existsSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { compile, compilerFor } from './compile.ts'
 import { formatOf, isTypeScript } from './format.ts'
@@ -73,9 +73,9 @@ export async function load(
   if (!isSource(url)) return await next(url, context)
   try {
     const loaded = await next(url, context)
-    return isCompiled(loaded) ? loaded : compiled(url) ?? loaded
+    return isCompiled(loaded) ? loaded : compiled(url, context) ?? loaded
   } catch (error) {
-    return compiledAfter(url, error)
+    return compiledAfter(url, context, error)
   }
 }
 
@@ -85,12 +85,13 @@ export function loadSync(
   context: HookContext,
   next: (url: string, context: HookContext) => Loaded,
 ): Loaded {
+  if (isDeno && url.endsWith('.json')) return jsonOf(url)
   if (!isSource(url)) return next(url, context)
   try {
     const loaded = next(url, context)
-    return isCompiled(loaded) ? loaded : compiled(url) ?? loaded
+    return isCompiled(loaded) ? loaded : compiled(url, context) ?? loaded
   } catch (error) {
-    return compiledAfter(url, error)
+    return compiledAfter(url, context, error)
   }
 }
 
@@ -103,24 +104,32 @@ function isCompiled({ format }: Loaded): boolean {
   return typeof format === 'string' && !format.endsWith('-typescript')
 }
 
-function compiled(url: string): Loaded | undefined {
+function compiled(url: string, { conditions }: HookContext): Loaded | undefined {
   const path = fileURLToPath(url)
-  const typescript = compilerFor(path)
+  const typescript = isFile(path) ? compilerFor(path) : undefined
   if (!typescript) return undefined
-  const format = formatOf(path)
+  const format = isDeno && conditions?.includes('import') && !path.endsWith('.cts') ? 'module' : formatOf(path)
   return { format, source: compile(typescript, path, format), shortCircuit: true }
 }
 
-function compiledAfter(url: string, error: unknown): Loaded {
-  if ((error as { code?: string }).code !== 'ERR_UNKNOWN_FILE_EXTENSION') throw error
-  const loaded = compiled(url)
+// Once there is a hook, Deno takes required JSON for JavaScript unless it is told.
+function jsonOf(url: string): Loaded {
+  return { format: 'json', source: readFileSync(fileURLToPath(url), 'utf8'), shortCircuit: true }
+}
+
+// Deno takes `.ts` for ESM wherever it is imported, and finds no names in CommonJS that a hook gives.
+const isDeno = 'Deno' in globalThis
+
+function compiledAfter(url: string, context: HookContext, error: unknown): Loaded {
+  const loaded = compiled(url, context)
   if (loaded) return loaded
+  if ((error as { code?: string }).code !== 'ERR_UNKNOWN_FILE_EXTENSION') throw error
   throw new Error(`${fileURLToPath(url)} is TypeScript: npm install --save-dev typescript@5`, { cause: error })
 }
 
-// Deno resolves to files that do not exist.
+// Deno resolves to what does not exist, and to folders.
 function insteadOf({ url }: Resolved): string | undefined {
-  return url.startsWith('file:') && !existsSync(fileURLToPath(url)) ? sourceOf(url, undefined) : undefined
+  return url.startsWith('file:') && !isFile(fileURLToPath(url)) ? sourceOf(url, undefined) : undefined
 }
 
 /** URL of the TypeScript file that a relative specifier means, if there is one. */
@@ -128,11 +137,15 @@ export function sourceOf(specifier: string, parent: string | undefined): string 
   if (!/^(\.{1,2}\/|file:)/.test(specifier) || !URL.canParse(specifier, parent)) return undefined
   const { href } = new URL(specifier, parent)
   const candidates = [href.replace(/\.([cm]?)js$/, '.$1ts'), `${href}.ts`, `${href.replace(/\/$/, '')}/index.ts`]
-  return candidates.find((each) => each !== href && isSource(each) && existsSync(fileURLToPath(each)))
+  return candidates.find((each) => each !== href && isSource(each) && isFile(fileURLToPath(each)))
 }
 
 /** Path of the TypeScript file that a path means, if there is one. */
 export function sourcePathOf(path: string): string | undefined {
   const found = sourceOf(pathToFileURL(path).href, undefined)
   return found === undefined ? undefined : fileURLToPath(found)
+}
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() === true
 }

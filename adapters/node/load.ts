@@ -3,11 +3,10 @@
  * @module
  */
 import Module, { createRequire } from 'node:module'
-import { resolve as resolvePath } from 'node:path'
 import process from 'node:process'
-import { dirname } from 'node:path'
+import { dirname, resolve as resolvePath } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { compile, compilerFor } from './compile.ts'
+import { compile, compilerFor, type Format } from './compile.ts'
 import { formatOf, isTypeScript } from './format.ts'
 import { loadSync, resolveSync, sourcePathOf } from './hooks.ts'
 
@@ -30,8 +29,26 @@ const loader = Module as unknown as ModuleLoader
  * a loader of its own (`NODE_OPTIONS`, `require` of the config), that one does it.
  */
 export async function loadModule(path: string): Promise<Exports> {
-  if (isTypeScript(path)) registerTypeScript()
-  if (formatOf(path) === 'module') return await importModule(path)
+  if (!isTypeScript(path)) return await loadAs(formatOf(path), path)
+  // Deno is left to itself as long as it can: most of what it cannot, it refuses before anything of the file runs.
+  if (!isDeno) registerTypeScript()
+  try {
+    return await loadAs(formatOf(path), path)
+  } catch (error) {
+    if (registered || !isRefusal(error)) throw error
+    registerTypeScript()
+    return await loadAs(formatOf(path), path)
+  }
+}
+
+const isDeno = 'Deno' in globalThis
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof SyntaxError || /module|import|require/i.test(String((error as Error | undefined)?.message))
+}
+
+async function loadAs(format: Format, path: string): Promise<Exports> {
+  if (format === 'module') return await importModule(path)
   try {
     return requireModule(path)
   } catch (error) {
@@ -68,7 +85,6 @@ let registered = false
 function registerTypeScript(): void {
   if (registered) return
   registered = true
-  if ('Deno' in globalThis) return loader.registerHooks?.({ resolve: resolveSync })
   if (loader.registerHooks) loader.registerHooks({ resolve: resolveSync, load: loadSync })
   else loader.register(new URL(import.meta.url.endsWith('.ts') ? './hooks.ts' : './hooks.js', import.meta.url))
   registerRequire()
