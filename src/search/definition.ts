@@ -90,15 +90,21 @@ function invalid(name: string, why: string, next: string = 'correct it in the co
   throw new ElasticUmzugError('DEFINITION_INVALID', `The definition of index "${name}" is wrong: ${why}.`, { next })
 }
 
-/** Throws `DEFINITION_DUPLICATE` when two definitions have one name. */
+/** Throws `DEFINITION_DUPLICATE` when two definitions have one name, or one's alias would be the name of a version of another. */
 export function assertDistinct(definitions: readonly Definition[]): void {
   const seen = new Set<string>()
   for (const { name } of definitions) {
-    if (seen.has(name)) {
-      throw new ElasticUmzugError('DEFINITION_DUPLICATE', `Two definitions have the name "${name}".`, {
-        next: 'give one of them another name in `indexes` of the config file',
-      })
-    }
+    if (seen.has(name)) duplicate(`Two definitions have the name "${name}"`)
     seen.add(name)
   }
+  for (const name of seen) {
+    const [, other] = /^(.+)-\d+$/.exec(name) ?? []
+    if (other && seen.has(other)) duplicate(`"${name}" is what a version of "${other}" would be called`)
+  }
+}
+
+function duplicate(what: string): never {
+  throw new ElasticUmzugError('DEFINITION_DUPLICATE', `${what}.`, {
+    next: 'give one of them another name in `indexes` of the config file',
+  })
 }

@@ -92,10 +92,10 @@ async function restoreAlias({ search }: LifecycleDeps, version: Version): Promis
 /** Finds a version by `name` (its newest that is complete), `name@N`, or physical name. Throws `VERSION_UNKNOWN`. */
 export async function findVersion(deps: Pick<LifecycleDeps, 'store' | 'prefix'>, target: string): Promise<Version> {
   const versions = await listVersions(deps.store, deps.prefix)
-  const [name, number] = target.split('@')
+  const [name] = target.split('@')
   const named = versions.filter((each) => each.index === name)
-  const found = number !== undefined
-    ? named.find((each) => String(each.number) === number)
+  const found = target !== name
+    ? named.find((each) => `${each.index}@${each.number}` === target)
     : versions.find((each) => each.physical === target) ??
       named.filter((each) => ['ready', 'active', 'retired'].includes(each.state)).at(-1) ?? named.at(-1)
   if (found) return found

@@ -39,6 +39,11 @@ async function leftovers({ sequelize, client, prefix }: World) {
   }
 }
 
+/** Code of the error that a promise is rejected with. */
+async function codeOf(promise: Promise<unknown>): Promise<unknown> {
+  return await promise.then(() => 'done', (error) => error.code)
+}
+
 const untouched = { ownTables: false, versions: [], indexes: [], tables: [] }
 
 describe('bad input: the command line', () => {
@@ -137,6 +142,13 @@ describe('bad input: the config', () => {
         .to.throw(`\`${name}\` is `).with.property('code', 'CONFIG_INVALID')
     }
     elasticUmzug({ sequelize: world.sequelize, prefix: '', concurrency: 1 })
+  })
+
+  it('refuses a name that a version of another definition would have', () => {
+    const source = { page: () => {} } as unknown as Source
+    const indexes = ['books-12', 'films', 'books'].map((name) => defineIndex({ name, mappings: {}, source }))
+    const config = { sequelize: world.sequelize, elasticsearch: world.client, indexes }
+    expect(() => elasticUmzug(config)).to.throw('"books-12"').with.property('code', 'DEFINITION_DUPLICATE')
   })
 
   it('shows the stack of a config that throws with --verbose, without passwords', async () => {
@@ -406,16 +418,25 @@ describe('bad input: names and mappings', () => {
     const run = runner(world)
     expect(await run('notes', 'up')).to.include({ code: 0 })
     const before = await leftovers(world)
-    for (const command of ['es:create nope', 'es:update notes nope', 'es:create nope --dry-run', 'es:update notes@1']) {
-      expectRefusal(await run('notes', command), { code: 'DEFINITION_UNKNOWN', says: ['notes'] })
-    }
-    for (const target of ['nope', 'notes@99', 'notes@x', 'notes-9', 'notes@1@2', '@1']) {
-      for (const dry of ['', ' --dry-run']) {
-        expectRefusal(await run('notes', `es:activate ${target}${dry}`), {
-          code: 'VERSION_UNKNOWN',
-          says: [`"${target}"`, 'notes@1'],
-          next: 'npx umzug es:list',
-        })
+    expectRefusal(await run('notes', 'es:create nope'), { code: 'DEFINITION_UNKNOWN', says: ['"nope"', 'notes'] })
+    expectRefusal(await run('notes', 'es:activate notes@99'), {
+      code: 'VERSION_UNKNOWN',
+      says: ['"notes@99"', 'notes@1'],
+      next: 'npx umzug es:list',
+    })
+    const { versions } = elasticUmzug({
+      sequelize: world.sequelize,
+      elasticsearch: world.client,
+      prefix: world.prefix,
+      indexes: [defineIndex({ name: 'notes', mappings: {}, source: { page: () => {} } as unknown as Source })],
+    })
+    for (const dryRun of [false, true]) {
+      for (const target of ['nope', 'notes@x', 'notes-9', 'notes@1@2', '@1', 'notes@']) {
+        expect(await codeOf(versions.activate([target], { dryRun })), target).to.equal('VERSION_UNKNOWN')
+      }
+      for (const names of [['nope'], ['notes', 'nope'], ['notes@1'], ['']]) {
+        expect(await codeOf(versions.create(names, { dryRun })), names.join()).to.equal('DEFINITION_UNKNOWN')
+        expect(await codeOf(versions.update(names, { dryRun })), names.join()).to.equal('DEFINITION_UNKNOWN')
       }
     }
     expect(await leftovers(world)).to.deep.equal(before)
