@@ -1,0 +1,186 @@
+import { expect } from 'chai'
+import { fileURLToPath } from 'node:url'
+import type { Transaction } from 'sequelize'
+import { startCli } from '../support/cli.ts'
+import { waitFor } from '../support/wait.ts'
+import { createWorld, type World } from '../support/world.ts'
+import { type App, book, type Library, openApp, openLibrary } from './capture.world.ts'
+
+describe('capture between sessions', () => {
+  let world: World
+  let library: Library
+  let one: App
+  let two: App
+
+  before(async () => {
+    world = await createWorld()
+    library = openLibrary(world.sequelize)
+    await library.prepare()
+  })
+  after(() => world.drop())
+  beforeEach(async () => {
+    await library.reset()
+    ;[one, two] = [openApp(world.databaseUrl, { pool: 3 }), openApp(world.databaseUrl, { pool: 3 })]
+  })
+  afterEach(async () => {
+    await one.close()
+    await two.close()
+  })
+
+  const waiting = async (): Promise<boolean> => {
+    const sql = `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`
+    return (await library.outside.query(sql))[0].length > 0
+  }
+  const untilWaiting = () => waitFor(waiting)
+  const rowsOf = async (table: string) =>
+    (await library.recorded()).filter((each) => each.table_name === `public.${table}`).flatMap((each) =>
+      each.rows ?? []
+    )
+  const parentsOf = async (id: string) =>
+    new Set((await rowsOf('books')).filter((each) => each.id === id).map((each) => each.author_id))
+
+  // Runs a write while another session holds a row, which it lets go by its own way.
+  const during = async (
+    held: (t: Transaction) => Promise<unknown>,
+    write: () => Promise<unknown>,
+    from = one,
+  ): Promise<void> => {
+    const t = await from.sequelize.transaction()
+    await held(t)
+    const written = write()
+    await untilWaiting()
+    await t.commit()
+    await written
+  }
+
+  for (const how of ['static', 'instance', 'increment']) {
+    it(`two sessions move one row: the parent between them is recorded, ${how}`, async () => {
+      const instance = (await two.models.Book.findByPk(book(1)))!
+      await during(
+        (transaction) => one.models.Book.update({ authorId: 2 }, { where: { id: book(1) }, transaction }),
+        () =>
+          how === 'static'
+            ? two.models.Book.update({ authorId: 3 }, { where: { id: book(1) } })
+            : how === 'instance'
+            ? instance.update({ authorId: 3 })
+            : instance.increment('authorId'),
+      )
+      expect([...await parentsOf(book(1))]).to.include.members(['1', '2', '3'])
+    })
+  }
+
+  it('a row that begins to match while the update waits is recorded when it is changed', async () => {
+    await during(
+      (transaction) => one.models.Book.update({ title: 'held' }, { where: { id: book(1) }, transaction }),
+      async () => {
+        const updated = two.models.Book.update({ pages: 500 }, { where: { title: ['book 1', 'held', 'late'] } })
+        await untilWaiting()
+        await library.outside.query(`UPDATE books SET title = 'late' WHERE id = '${book(6)}'`)
+        await updated
+      },
+    )
+    const changed = (await library.snapshot()).get('books')!.filter((each) => each.pages === '500').map((each) =>
+      each.id
+    )
+    const recorded = (await rowsOf('books')).map((each) => each.id)
+    expect(changed).to.include(book(1))
+    expect(recorded).to.include.members(changed)
+  })
+
+  it('a row that begins to match while a delete with cascades waits is left, or recorded', async () => {
+    await during(
+      (transaction) => one.models.Author.update({ rank: 9 }, { where: { id: 1 }, transaction }),
+      async () => {
+        const destroyed = two.models.Author.destroy({ where: { rank: [0, 9] } })
+        await untilWaiting()
+        await library.outside.query(
+          `INSERT INTO authors (id, name, rank) VALUES (70, 'late', 9); INSERT INTO books (title, author_id) VALUES ('late', 70)`,
+        )
+        await destroyed
+      },
+    )
+    const left = (await library.snapshot()).get('authors')!.map((each) => each.id)
+    expect(left).to.deep.equal(['70'])
+    expect((await rowsOf('authors')).map((each) => each.id)).to.include.members(['1', '2', '3', '4'])
+  })
+
+  it('a child inserted while its parent waits to be deleted is recorded: cascade, set null, join row', async () => {
+    await during(
+      async (transaction) => {
+        const [made] = await one.models.Book.bulkCreate([{ id: book(9), title: 'late', authorId: 1 }], { transaction })
+        await one.models.Review.create({ id: 900, bookId: made!.get('id') as string }, { transaction })
+        await one.models.BookTag.create({ bookId: book(9), tagId: 3 }, { transaction })
+        await library.outside.query('DELETE FROM elastic_umzug.changes')
+      },
+      () => two.models.Author.destroy({ where: { id: 1 } }),
+    )
+    await library.outside.query(
+      `DELETE FROM elastic_umzug.changes WHERE id <= (SELECT min(id) + 2 FROM elastic_umzug.changes)`,
+    )
+    expect((await rowsOf('books')).map((each) => each.id)).to.include(book(9))
+    expect(await rowsOf('reviews')).to.deep.include({ id: '900', book_id: book(9) })
+    expect(await rowsOf('book_tags')).to.deep.include({ book_id: book(9), tag_id: '3' })
+    expect((await library.snapshot()).get('reviews')!.find((each) => each.id === '900')!.book_id).to.equal(null)
+  })
+
+  it('upserts of one new key in two sessions: the second records what the first made of it', async () => {
+    await during(
+      (transaction) => one.models.Book.upsert({ id: book(9), title: 'x', authorId: 1 }, { transaction }),
+      () => two.models.Book.upsert({ id: book(9), title: 'y', authorId: 2 }),
+    )
+    const seconds = (await library.recorded()).slice(-2).flatMap((each) => each.rows)
+    expect(seconds).to.deep.equal([{ id: book(9), author_id: '1' }, { id: book(9), author_id: '2' }])
+  })
+
+  it('writes started together in one transaction all take effect and are all recorded', async () => {
+    await one.sequelize.transaction(async (transaction) => {
+      const { Book } = one.models
+      const where = { id: book(1) }
+      await Promise.all([
+        Book.update({ authorId: 2 }, { where, transaction }),
+        Book.update({ title: 'together' }, { where, transaction }),
+        Book.update({ authorId: 3 }, { where, transaction }),
+        Book.update({ pages: 77 }, { where, transaction }),
+      ])
+    })
+    const [row] = (await library.snapshot()).get('books')!.filter((each) => each.id === book(1))
+    expect([row!.title, row!.pages, row!.author_id]).to.deep.equal(['together', '77', '3'])
+    expect([...await parentsOf(book(1))]).to.include.members(['1', '2', '3'])
+  })
+
+  it('a lock timeout of the row lock reaches the caller as an error of Sequelize', async () => {
+    const t = await one.sequelize.transaction()
+    await one.models.Book.update({ title: 'held' }, { where: { id: book(1) }, transaction: t })
+    const error = await two.sequelize.transaction(async (transaction) => {
+      await two.sequelize.query(`SET LOCAL lock_timeout = '50ms'`, { transaction })
+      await two.models.Book.update({ authorId: 3 }, { where: { id: book(1) }, transaction })
+    }).then(() => undefined, (error) => error)
+    await t.rollback()
+    expect(error.name).to.equal('SequelizeDatabaseError')
+    expect(error.parent.code).to.equal('55P03')
+  })
+
+  it('a process killed at any moment leaves no row without its change', async function () {
+    this.timeout(120_000)
+    const program = fileURLToPath(new URL('capture.child.ts', import.meta.url))
+    let written = 0
+    for (const ms of [0, 13, 29, 67]) {
+      await library.reset()
+      const child = startCli([world.databaseUrl], { program })
+      await waitFor(() => child.stdout.includes('writing'))
+      await new Promise((resolve) => setTimeout(resolve, ms))
+      child.kill('SIGKILL')
+      await child.ended
+      await waitFor(async () => {
+        const sql =
+          `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND state <> 'idle' AND pid <> pg_backend_pid()`
+        return (await library.outside.query(sql))[0].length === 0
+      })
+      const recorded = new Set((await rowsOf('books')).map((each) => `${each.id} ${each.author_id}`))
+      const rows = (await library.snapshot()).get('books')!.filter((each) => !each.id!.startsWith('00000000'))
+      expect([...recorded]).to.include.members(rows.map((each) => `${each.id} ${each.author_id}`))
+      written += rows.length
+    }
+    expect(written).to.be.greaterThan(20)
+  })
+})

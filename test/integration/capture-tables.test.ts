@@ -1,0 +1,316 @@
+import { expect } from 'chai'
+import { DataTypes, type Model, type ModelStatic, Sequelize } from 'sequelize'
+import { installCapture } from '../../adapters/sequelize/capture.ts'
+import { createWorld, type World } from '../support/world.ts'
+import { type App, book, definitionsOf, type Library, openApp, openLibrary, reads } from './capture.world.ts'
+
+type AnyModel = ModelStatic<Model<Record<string, unknown>, Record<string, unknown>>>
+
+describe('capture of tables out of the ordinary', () => {
+  let world: World
+  let library: Library
+  let app: App
+  let wakes = 0
+
+  before(async () => {
+    world = await createWorld()
+    library = openLibrary(world.sequelize)
+    await library.prepare()
+  })
+  after(() => world.drop())
+  beforeEach(async () => {
+    await library.reset()
+    wakes = 0
+    app = openApp(world.databaseUrl, { pool: 2, wake: () => wakes++ })
+  })
+  afterEach(() => app.close())
+
+  const sql = (text: string) => library.outside.query(text)
+  const rows = async (table: string) =>
+    (await library.recorded()).filter((each) => each.table_name === table).flatMap((each) => each.rows ?? [])
+
+  // A table of one's own, captured by itself.
+  const captured = async (
+    ddl: string,
+    name: string,
+    attributes: Record<string, unknown>,
+    capture: string[],
+    schema = 'public',
+  ) => {
+    await sql(ddl)
+    const sequelize = new Sequelize(world.databaseUrl, { logging: false, pool: { max: 1 } })
+    const Thing = sequelize.define('Thing', attributes as never, {
+      tableName: name,
+      schema,
+      timestamps: false,
+    }) as AnyModel
+    const warnings: string[] = []
+    const source = { sequelize, reads: [{ table: { schema, name }, columns: capture, capture }] }
+    const options = {
+      definitions: [{ source }] as never,
+      schema: 'elastic_umzug',
+      wake: () => {},
+      onWarning: (line: string) => void warnings.push(line),
+    }
+    installCapture({ sequelize, ...options })
+    return { Thing, warnings, id: `${schema}.${name}`, close: () => sequelize.close() }
+  }
+
+  describe('truncate', () => {
+    it('records the whole table, and those emptied with it', async () => {
+      await app.models.Author.truncate({ cascade: true })
+      const whole = (await library.recorded()).filter((each) => each.rows === null).map((each) => each.table_name)
+      expect(whole).to.have.members(['public.authors', 'public.books', 'public.book_tags', 'public.reviews'])
+    })
+    it('records nothing when it is rolled back or refused', async () => {
+      await app.sequelize.transaction(async (transaction) => {
+        await app.models.Slot.destroy({ truncate: true, transaction })
+        throw new Error('undo')
+      }).catch(() => {})
+      const error = await app.models.Author.truncate().then(() => undefined, (error) => error)
+      expect(error.parent.code).to.equal('0A000')
+      expect(await library.recorded()).to.deep.equal([])
+    })
+    it('records nothing of a table nobody reads', async () => {
+      await sql('CREATE TABLE IF NOT EXISTS unread (id int)')
+      await app.sequelize.getQueryInterface().bulkDelete('unread', {}, { truncate: true } as never)
+      expect(await library.recorded()).to.deep.equal([])
+    })
+  })
+
+  it('records 2,500 rows in changes of at most 1,000', async () => {
+    await app.models.Tag.bulkCreate(Array.from({ length: 2_500 }, (_, at) => ({ label: `${at}` })))
+    const sizes = (await library.recorded()).map((each) => each.rows!.length)
+    expect(sizes.sort((one, two) => one - two)).to.deep.equal([500, 1_000, 1_000])
+  })
+
+  it('names the changed columns of an update, and none of rows that come or go', async () => {
+    await app.models.Book.update({ title: 'x', notes: 'y' }, { where: { id: book(1) } })
+    await app.models.Tag.create({ label: 'x' })
+    await app.models.Tag.destroy({ where: { id: 3 } })
+    const columns = (await library.recorded()).map((each) => [each.table_name, each.columns?.sort() ?? null])
+    expect(columns).to.deep.equal([['public.books', ['notes', 'title', 'updatedAt']], ['public.tags', null], [
+      'public.tags',
+      null,
+    ]])
+  })
+
+  it('records a composite key with awkward text, old and new', async () => {
+    const table = await captured(
+      `CREATE TABLE "odd name" ("a b" text, "c'd" text, PRIMARY KEY ("a b", "c'd"))`,
+      'odd name',
+      {
+        one: { type: DataTypes.TEXT, primaryKey: true, field: 'a b' },
+        two: { type: DataTypes.TEXT, primaryKey: true, field: "c'd" },
+      },
+      ['a b', "c'd"],
+    )
+    const awkward = `\\ , ' " $1 :x ? {} é 🎬`
+    await table.Thing.create({ one: awkward, two: 'x' })
+    await table.Thing.update({ two: 'y"\\' }, { where: { one: awkward } })
+    await table.Thing.destroy({ where: { one: awkward } })
+    const [x, y] = [{ 'a b': awkward, "c'd": 'x' }, { 'a b': awkward, "c'd": 'y"\\' }]
+    expect(await rows('public.odd name')).to.deep.equal([x, x, y, y])
+    await table.close()
+  })
+
+  it('records values as PostgreSQL prints them: microseconds, bytes, numbers, enums, in another schema', async () => {
+    await sql(`DROP SCHEMA IF EXISTS shop CASCADE; CREATE SCHEMA shop; CREATE TYPE shop.mood AS ENUM ('ok')`)
+    const columns = {
+      at: 'timestamptz',
+      raw: 'bytea',
+      amount: 'numeric(30,10)',
+      big: 'bigint',
+      flag: 'boolean',
+      mood: 'shop.mood',
+      real: 'float8',
+      fixed: 'char(5)',
+    }
+    const table = await captured(
+      `CREATE TABLE shop.things (${
+        Object.entries(columns).map(([name, type]) => `${name} ${type}`).join(', ')
+      }, label text, PRIMARY KEY (at, fixed))`,
+      'things',
+      {
+        at: { type: DataTypes.DATE, primaryKey: true },
+        fixed: { type: DataTypes.STRING(5), primaryKey: true },
+        label: DataTypes.TEXT,
+      },
+      Object.keys(columns),
+      'shop',
+    )
+    await sql(
+      `INSERT INTO shop.things VALUES ('2020-01-02 03:04:05.678901+00', '\\xdeadbeef', 12345678901234567890.0123456789, 9007199254740993, true, 'ok', 0.1, 'ab', 'x')`,
+    )
+    await table.Thing.update({ label: 'y' }, { where: {} })
+    expect(await rows('shop.things')).to.deep.equal([], 'label is not read')
+    await table.Thing.update({ fixed: 'cd' }, { where: { fixed: 'ab' } })
+    await sql(`CREATE TEMP TABLE back AS SELECT 1`)
+    const recorded = await rows('shop.things')
+    expect(recorded).to.have.length(2)
+    const casts = Object.entries(columns).map(([name, type]) =>
+      `t.${name} = (c.image ->> '${name}')::${type} AS ${name}`
+    )
+    const [[same]] = await library.outside.query(
+      `SELECT ${
+        casts.join(', ')
+      } FROM shop.things t, (SELECT rows -> 0 AS image FROM elastic_umzug.changes ORDER BY id DESC LIMIT 1) c`,
+    ) as unknown as [[Record<string, boolean>]]
+    expect(same).to.deep.equal(Object.fromEntries(Object.keys(columns).map((name) => [name, true])))
+    await table.close()
+  })
+
+  it('records a table without a primary key when its rows move', async () => {
+    const table = await captured(
+      'CREATE TABLE keyless (a int, b int); INSERT INTO keyless VALUES (1, 1), (1, 2)',
+      'keyless',
+      {
+        a: { type: DataTypes.INTEGER, primaryKey: true },
+        b: DataTypes.INTEGER,
+      },
+      ['a', 'b'],
+    )
+    await table.Thing.update({ b: 9 }, { where: { b: 1 } })
+    expect(await rows('public.keyless')).to.deep.equal([{ a: '1', b: '1' }, { a: '1', b: '9' }])
+    await table.close()
+  })
+
+  it('records partitions under the name of their table, and a row that moves between them', async () => {
+    const table = await captured(
+      `CREATE TABLE parted (id int, part int, PRIMARY KEY (id, part)) PARTITION BY LIST (part);
+       CREATE TABLE parted_1 PARTITION OF parted FOR VALUES IN (1); CREATE TABLE parted_2 PARTITION OF parted FOR VALUES IN (2)`,
+      'parted',
+      { id: { type: DataTypes.INTEGER, primaryKey: true }, part: { type: DataTypes.INTEGER, primaryKey: true } },
+      ['id', 'part'],
+    )
+    await table.Thing.bulkCreate([{ id: 1, part: 1 }, { id: 2, part: 2 }])
+    await table.Thing.update({ part: 2 }, { where: { id: 1 } })
+    expect(await rows('public.parted')).to.deep.equal([
+      { id: '1', part: '1' },
+      { id: '2', part: '2' },
+      { id: '1', part: '1' },
+      { id: '1', part: '2' },
+    ])
+    await table.close()
+  })
+
+  it('records every update of a table whose triggers or generated columns change more than is set', async () => {
+    const table = await captured(
+      `CREATE TABLE derived (id int PRIMARY KEY, given int, doubled int GENERATED ALWAYS AS (given * 2) STORED); INSERT INTO derived VALUES (1, 1)`,
+      'derived',
+      { id: { type: DataTypes.INTEGER, primaryKey: true }, given: DataTypes.INTEGER },
+      ['id'],
+    )
+    await table.Thing.update({ given: 2 }, { where: { id: 1 } })
+    expect(await library.recorded()).to.deep.equal([{
+      table_name: 'public.derived',
+      rows: [{ id: '1' }],
+      columns: null,
+    }])
+    await table.close()
+  })
+
+  it('passes writes to a view on, with one warning', async () => {
+    const table = await captured('CREATE VIEW seen AS SELECT id, label FROM tags', 'seen', {
+      id: { type: DataTypes.BIGINT, primaryKey: true },
+      label: DataTypes.TEXT,
+    }, ['id'])
+    await table.Thing.update({ label: 'x' }, { where: { id: 1 } })
+    await table.Thing.update({ label: 'y' }, { where: { id: 1 } })
+    expect(await library.recorded()).to.deep.equal([])
+    expect(table.warnings).to.have.length(1)
+    expect(table.warnings[0]).to.include('public.seen')
+    await table.close()
+  })
+
+  it('follows a self-reference through all its levels', async () => {
+    const table = await captured(
+      `CREATE TABLE tree (id int PRIMARY KEY, parent int REFERENCES tree ON DELETE CASCADE);
+       INSERT INTO tree VALUES (1, NULL), (2, 1), (3, 2), (4, 3), (5, NULL); UPDATE tree SET parent = 1 WHERE id = 1`,
+      'tree',
+      { id: { type: DataTypes.INTEGER, primaryKey: true }, parent: DataTypes.INTEGER },
+      ['id', 'parent'],
+    )
+    await table.Thing.destroy({ where: { id: 1 } })
+    expect(new Set((await rows('public.tree')).map((each) => each.id))).to.deep.equal(new Set(['1', '2', '3', '4']))
+    await table.close()
+  })
+
+  it('sees a foreign key that came later', async () => {
+    await sql('CREATE TABLE later (id int PRIMARY KEY, tag_id bigint); INSERT INTO later VALUES (1, 3)')
+    const watched = { ...reads, later: { columns: ['id', 'tag_id'], capture: ['id', 'tag_id'] } }
+    const sequelize = new Sequelize(world.databaseUrl, { logging: false })
+    installCapture({
+      sequelize,
+      definitions: definitionsOf(sequelize, watched),
+      schema: 'elastic_umzug',
+      wake: () => {},
+    })
+    const remove = (id: number) => sequelize.getQueryInterface().bulkDelete('tags', { id })
+    await remove(1)
+    await sql('ALTER TABLE later ADD FOREIGN KEY (tag_id) REFERENCES tags ON DELETE CASCADE')
+    const now = Date.now
+    Date.now = () => now() + 11_000
+    try {
+      await remove(3)
+    } finally {
+      Date.now = now
+    }
+    expect(await rows('public.later')).to.deep.equal([{ id: '1', tag_id: '3' }])
+    await sequelize.close()
+  })
+
+  it('keeps every read column of a child whose key is changed by the database', async () => {
+    await app.models.Author.update({ id: 100 }, { where: { id: 1 } })
+    const authors = (await rows('public.books')).filter((each) => each.id === book(1)).map((each) => each.author_id)
+    expect(new Set(authors)).to.deep.equal(new Set(['1', '100']))
+  })
+
+  describe('the hint to wake', () => {
+    it('comes at once without a transaction, once after the outermost commit with one, never after a rollback', async () => {
+      const { sequelize, models: { Tag, Author } } = app
+      await Tag.create({ label: 'x' })
+      expect(wakes).to.equal(1)
+      await sequelize.transaction(async (outer) => {
+        await Tag.create({ label: 'x' }, { transaction: outer })
+        await sequelize.transaction(
+          { transaction: outer },
+          (transaction) => Author.findOrCreate({ where: { name: 'n' }, transaction }),
+        )
+        expect(wakes).to.equal(1)
+      })
+      expect(wakes).to.equal(2)
+      await sequelize.transaction(async (transaction) => {
+        await Tag.create({ label: 'x' }, { transaction })
+        throw new Error('undo')
+      }).catch(() => {})
+      expect(wakes).to.equal(2)
+      await Author.findOrCreate({ where: { name: 'other' } })
+      await Author.destroy({ where: { name: 'other' } })
+      await Author.truncate({ cascade: true })
+      expect(wakes).to.equal(5)
+    })
+    it('does not disturb the write when it throws', async () => {
+      const other = openApp(world.databaseUrl, {
+        pool: 1,
+        wake: () => {
+          throw new Error('asleep')
+        },
+      })
+      await other.models.Tag.create({ label: 'x' })
+      await other.sequelize.transaction((transaction) => other.models.Tag.create({ label: 'y' }, { transaction }))
+      await other.close()
+    })
+  })
+
+  it('refuses a write that cannot be recorded, saying which command to run', async () => {
+    const sequelize = new Sequelize(world.databaseUrl, { logging: false })
+    const Tag = sequelize.define('Tag', { label: DataTypes.TEXT }, { tableName: 'tags', timestamps: false })
+    installCapture({ sequelize, definitions: definitionsOf(sequelize), schema: 'not_there', wake: () => {} })
+    const error = await Tag.create({ label: 'lost?' }).then(() => undefined, (error) => error)
+    expect(error.code).to.equal('SCHEMA_MISSING')
+    expect(error.message).to.include('npx umzug up')
+    expect(await Tag.count({ where: { label: 'lost?' } })).to.equal(0)
+    await sequelize.close()
+  })
+})
