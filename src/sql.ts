@@ -13,3 +13,8 @@ export function quoteName(name: string): string {
 export function quoteTable(table: Table): string {
   return `${quoteName(table.schema)}.${quoteName(table.name)}`
 }
+
+/** Quotes a text where no value can be bound: in the body of a function, and where the simple protocol is needed. */
+export function quoteText(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`
+}

@@ -5,7 +5,7 @@
 import { isOwnError, messageOf } from '../errors.ts'
 import type { Clock } from '../ports.ts'
 import { redact } from '../redact.ts'
-import { isHeld, openSession, type Session, waitForLock } from './lock.ts'
+import { isHeld, openSession, type Session, waitForLocks } from './lock.ts'
 import type { Store } from './store.ts'
 
 /** Where a command comes from. */
@@ -73,7 +73,7 @@ export async function withAction<T>(
   const session = await openSession(store)
   try {
     const id = await insertAction(store, options)
-    await waitForLock(session, `action.${id}`, options.clock)
+    await waitForLocks(session, [lockName(id)], options.clock)
     return await runAction(store, session, id, options, work)
   } finally {
     await session.close()
@@ -92,7 +92,7 @@ async function runAction<T>(
   try {
     if (options.exclusive) {
       const { clock, signal, onLine } = options
-      await waitForLock(session, 'run', clock, { onWait: () => onLine?.(waiting), signal })
+      await waitForLocks(session, [lockName(id), 'run'], clock, { onWait: () => onLine?.(waiting), signal })
     }
     await store.db.query(
       `UPDATE ${store.table.actions} SET state = 'in_progress', started_at = clock_timestamp() WHERE id = $1`,
@@ -108,6 +108,7 @@ async function runAction<T>(
   }
 }
 
+const lockName = (id: string) => `action.${id}`
 const waiting = 'waiting for another run of elastic-umzug to end (it holds the run lock)'
 
 async function insertAction(store: Store, { action, target, origin }: ActionOptions): Promise<string> {

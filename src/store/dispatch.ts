@@ -2,6 +2,7 @@
  * The database function that moves committed changes into pending rows.
  * @module
  */
+import { quoteText } from '../sql.ts'
 import { lockKey } from './lock.ts'
 import type { Store } from './store.ts'
 
@@ -20,7 +21,7 @@ export const mergePending = `ON CONFLICT (version_id, key) DO UPDATE SET
 
 /** SQL of the number of the lock under which changes are dispatched. */
 export function dispatchLock({ schema }: Store): string {
-  return lockKey(`'${schema.replaceAll("'", "''")}'`, `'dispatch'`)
+  return lockKey(quoteText(schema), quoteText('dispatch'))
 }
 
 /**

@@ -3,17 +3,25 @@
  * @module
  */
 import { ElasticUmzugError } from '../errors.ts'
-import type { Clock, Connection } from '../ports.ts'
+import type { Clock, Connection, Queryable } from '../ports.ts'
+import { quoteText } from '../sql.ts'
 import type { Store } from './store.ts'
 
 const pollMs = 200
 /** How often the connection is tried, and how long its answer may take, in milliseconds. */
 const beatMs = 5_000
 
-/** A connection with one open transaction that holds advisory locks until it is closed. */
+/**
+ * A connection with one open transaction that holds advisory locks until it is closed.
+ *
+ * Everything it sends goes by the simple protocol, without bound values: after a statement of the extended protocol its
+ * portal stays open in the transaction, and with it a snapshot for which a concurrent index build would wait for ever.
+ */
 export interface Session {
   /** Takes the lock if nobody has it. */
   tryLock(name: string): Promise<boolean>
+  /** Lets go of all locks and begins a new transaction. */
+  renew(): Promise<void>
   /** Throws `RUN_LOCK_LOST` once the connection is gone; called before each step of a long run. */
   assertHeld(): void
   close(): Promise<void>
@@ -23,15 +31,7 @@ export interface Session {
 export async function openSession(store: Store): Promise<Session> {
   const connection = await store.db.connect()
   try {
-    // READ COMMITTED and idle: it keeps no snapshot, so concurrent index builds do not wait for it.
-    await connection.query('BEGIN ISOLATION LEVEL READ COMMITTED')
-    // Not every server knows every setting, and naming an unknown one would fail.
-    await connection.query(
-      `SELECT set_config(s.name, w.value, true) FROM pg_settings s JOIN (VALUES
-         ('idle_in_transaction_session_timeout', '0'), ('transaction_timeout', '0'), ('statement_timeout', '0'),
-         ('tcp_keepalives_idle', '10'), ('tcp_keepalives_interval', '5'), ('tcp_keepalives_count', '3')
-       ) AS w(name, value) ON w.name = s.name`,
-    )
+    await begin(connection)
   } catch (error) {
     await connection.close()
     throw error
@@ -39,14 +39,31 @@ export async function openSession(store: Store): Promise<Session> {
   return session(store, connection)
 }
 
+// Not every server knows every setting, and naming an unknown one would fail.
+const settings = `SELECT set_config(s.name, w.value, true) FROM pg_settings s JOIN (VALUES
+    ('idle_in_transaction_session_timeout', '0'), ('transaction_timeout', '0'), ('statement_timeout', '0'),
+    ('tcp_keepalives_idle', '10'), ('tcp_keepalives_interval', '5'), ('tcp_keepalives_count', '3')
+  ) AS w(name, value) ON w.name = s.name`
+
+// READ COMMITTED and idle: it keeps no snapshot, so concurrent index builds do not wait for it.
+async function begin(connection: Queryable): Promise<void> {
+  await connection.query('BEGIN ISOLATION LEVEL READ COMMITTED')
+  await connection.query(settings)
+}
+
 function session(store: Store, connection: Connection): Session {
   const query = inTurn(connection)
-  const heart = watch(() => query('SELECT 1'))
+  // A statement that takes no snapshot.
+  const heart = watch(() => query('-- still there'))
   return {
     async tryLock(name) {
-      const sql = `SELECT pg_try_advisory_xact_lock(${lockKey('$1', '$2')}) AS got`
-      const [row] = await query<{ got: boolean }>(sql, [store.schema, name])
+      const key = lockKey(quoteText(store.schema), quoteText(name))
+      const [row] = await query<{ got: boolean }>(`SELECT pg_try_advisory_xact_lock(${key}) AS got`)
       return row?.got === true
+    },
+    async renew() {
+      await query('ROLLBACK')
+      await begin({ query })
     },
     assertHeld() {
       if (!connection.lost && heart.beats()) return
@@ -98,21 +115,28 @@ export function isHeld(schema: string, name: string): string {
 }
 
 /**
- * Waits for a lock by polling. A blocked waiter would hold a snapshot, and PostgreSQL would resolve it against a
- * concurrent index build as a deadlock. Throws `STOPPED` at the signal.
+ * Waits for locks by polling, until it has them all. A blocked waiter would hold a snapshot, and PostgreSQL would resolve
+ * it against a concurrent index build as a deadlock; a build that happens on a poll waits for the transaction of that
+ * poll, so each has one of its own. Throws `STOPPED` at the signal.
  */
-export async function waitForLock(
+export async function waitForLocks(
   session: Session,
-  name: string,
+  names: readonly string[],
   clock: Clock,
   { onWait, signal }: { onWait?: () => void; signal?: AbortSignal | undefined } = {},
 ): Promise<void> {
-  for (let tries = 0; !(await session.tryLock(name)); tries++) {
+  for (let tries = 0; !(await tryLocks(session, names)); tries++) {
     session.assertHeld()
     if (signal?.aborted) {
       throw new ElasticUmzugError('STOPPED', 'Stopped while another run held the lock: nothing was done.')
     }
     if (tries === 0) onWait?.()
     await clock.sleep(pollMs * (0.5 + Math.random()), signal)
+    await session.renew()
   }
+}
+
+async function tryLocks(session: Session, names: readonly string[]): Promise<boolean> {
+  for (const each of names) if (!(await session.tryLock(each))) return false
+  return true
 }
