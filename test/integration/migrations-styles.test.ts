@@ -235,8 +235,9 @@ describe('a migration that cannot be used', () => {
   })
 
   it('throws from Sequelize, a plain value, or a secret: the reason is told without the secret', async () => {
+    app = await migrationApp({})
     const thrown = async (body: string) => {
-      await app?.drop()
+      await app.drop()
       app = await migrationApp({ 'migrations/1.cjs': `exports.up = async ({ context }) => { ${body} }` })
       return (await failureOf(app.runner().up())).message
     }
