@@ -61,8 +61,7 @@ function addAttribute(model: AnyModel, name: string, found: Fields): void {
 }
 
 interface ModelBehaviour {
-  _hasCustomGetters?: unknown
-  prototype: { toJSON: unknown; get: unknown }
+  prototype: { toJSON: unknown; get: unknown; _hasCustomGetters?: number }
   sequelize: { constructor: { Model: { prototype: ModelBehaviour['prototype'] } } }
   hasHook(name: string): boolean
 }
@@ -71,9 +70,9 @@ const findHooks = ['beforeFind', 'beforeFindAfterExpandIncludeAll', 'beforeFindA
 
 // The reason why instances of a model hold other values than their row, if they do.
 function behaviourOf(model: AnyModel): string | undefined {
-  const { _hasCustomGetters, prototype, sequelize, hasHook } = model as unknown as ModelBehaviour
+  const { prototype, sequelize, hasHook } = model as unknown as ModelBehaviour
   const base = sequelize.constructor.Model.prototype
-  if (_hasCustomGetters) return `${model.name} has getters`
+  if (prototype._hasCustomGetters) return `${model.name} has getters`
   if (prototype.toJSON !== base.toJSON || prototype.get !== base.get) return `${model.name} has its own toJSON`
   if (findHooks.some((each) => hasHook.call(model, each))) return `${model.name} has find hooks`
   return undefined

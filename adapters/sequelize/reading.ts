@@ -6,11 +6,13 @@ import type { Queryable } from '../../src/ports.ts'
 import { type Catalog, type Column, columnIn, columnsIn, readCatalog } from './catalog.ts'
 import { type DocumentSql, documentSql } from './documents.ts'
 import { type Order, orderOf, orderReason } from './order.ts'
+import { sqlState } from './castable.ts'
+import { sourceError } from './faults.ts'
 import { isParsedAsUsual, learnTypes } from './parsers.ts'
 import type { Place, Plan } from './plan.ts'
 import { includesOf } from './reads.ts'
 import type { MakeDocument } from './rows.ts'
-import { bulkText, pageSelect, rangeRows, type Rows } from './statements.ts'
+import { bulkText, pageSelect, rangeRows, type Rows, type Statement } from './statements.ts'
 
 /** A plan with what the database says about it. */
 export interface Reading extends Rows {
@@ -36,6 +38,7 @@ export async function prepareReading(db: Queryable, plan: Plan, document: MakeDo
   const reading: Reading = { plan, catalog, key, order, document, sql: undefined, reason: undefined }
   reading.reason = document ? 'the definition has document()' : rowsReason(reading, places)
   if (reading.reason === undefined) await chooseSql(db, reading)
+  if (!reading.sql) await assertConditions(db, reading)
   return reading
 }
 
@@ -59,13 +62,29 @@ async function chooseSql(db: Queryable, reading: Reading): Promise<void> {
   }
   const chosen = rangeRows(reading, pageSelect(reading), { after: null, upTo: null }, 1)
   const { sql: text, values } = bulkText(reading, sql, chosen, { version: '1', bytes: null, keys: true })
+  // A literal of the user's may name an alias that exists only in Sequelize's own statement.
+  const fault = await faultOf(db, { sql: text, values })
+  if (fault === undefined) reading.sql = sql
+  else reading.reason = `a condition can only be put by Sequelize (${fault})`
+}
+
+async function assertConditions(db: Queryable, reading: Reading): Promise<void> {
+  const fault = await faultOf(db, rangeRows(reading, '1', { after: null, upTo: null }, 1))
+  if (fault === undefined) return
+  throw sourceError(
+    reading.plan.model,
+    `PostgreSQL refuses its conditions: ${fault}`,
+    'correct its `where`; a condition on an included model goes into `where` of that include',
+  )
+}
+
+// Why a statement is refused before it is run: unknown names, types that do not go together.
+async function faultOf(db: Queryable, { sql, values }: Statement): Promise<string | undefined> {
   try {
-    // A literal of the user's may name an alias that exists only in Sequelize's own statement.
-    await db.query(`EXPLAIN ${text}`, values)
-    reading.sql = sql
+    await db.query(`EXPLAIN ${sql}`, values)
+    return undefined
   } catch (error) {
-    const { code, message } = error as Error & { code?: string }
-    if (!code?.startsWith('42')) throw error
-    reading.reason = `a condition can only be put by Sequelize (${message})`
+    if (!sqlState(error).startsWith('42')) throw error
+    return (error as Error).message
   }
 }

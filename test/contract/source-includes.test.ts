@@ -25,14 +25,24 @@ describe('documents with includes', () => {
     const reasons = new Map<string, number>()
     for (let seed = 1; seed <= Number(process.env['SEEDS'] ?? 60); seed++) {
       const random = randomFrom(seed)
-      const model = pick(random, [shop.Book, shop.Book, shop.Author, shop.Chapter, shop.Category, shop.Tag, shop.Country])
+      const model = pick(random, [
+        shop.Book,
+        shop.Book,
+        shop.Author,
+        shop.Chapter,
+        shop.Category,
+        shop.Tag,
+        shop.Country,
+      ])
       const options = randomOptions(random, model, 3)
       const { reason } = await readingOf(db, model, options)
       if (reason) reasons.set(reason, (reasons.get(reason) ?? 0) + 1)
       const sql = await readAll(fromModel(model, options), db)
       const instances = await readAll(fromModel(model, { ...options, document: (row) => row }), db)
       expect([...sql.keys()], `keys of seed ${seed}`).to.deep.equal([...instances.keys()])
-      for (const [key, document] of sql) expect(document, `seed ${seed}, document ${key}`).to.deep.equal(instances.get(key))
+      for (const [key, document] of sql) {
+        expect(document, `seed ${seed}, document ${key}`).to.deep.equal(instances.get(key))
+      }
       documents += sql.size
     }
     expect([...reasons]).to.deep.equal([])

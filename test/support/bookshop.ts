@@ -48,7 +48,10 @@ export function pick<T>(random: Random, list: readonly T[]): T {
 export async function openBookshop(sequelize: Sequelize): Promise<Bookshop> {
   await sequelize.query(`CREATE SCHEMA "Lib x"`)
   const plain = { timestamps: false }
-  const Country = sequelize.define('Country', { name: DataTypes.STRING, code: { type: DataTypes.STRING, unique: true } }, plain)
+  const Country = sequelize.define('Country', {
+    name: DataTypes.STRING,
+    code: { type: DataTypes.STRING, unique: true },
+  }, plain)
   const Author = sequelize.define('Author', {
     id: { type: DataTypes.UUID, primaryKey: true, defaultValue: DataTypes.UUIDV4 },
     name: { type: DataTypes.STRING, field: 'full name' },
@@ -69,15 +72,29 @@ export async function openBookshop(sequelize: Sequelize): Promise<Bookshop> {
     heading: DataTypes.TEXT,
   }, plain)
   const Note = sequelize.define('Note', { text: DataTypes.TEXT, likes: DataTypes.INTEGER }, { paranoid: true })
-  const Tag = sequelize.define('Tag', { name: { type: DataTypes.STRING, primaryKey: true }, rank: DataTypes.INTEGER }, plain)
+  const Tag = sequelize.define(
+    'Tag',
+    { name: { type: DataTypes.STRING, primaryKey: true }, rank: DataTypes.INTEGER },
+    plain,
+  )
   const BookTag = sequelize.define('BookTag', { weight: DataTypes.INTEGER }, plain)
   const Category = sequelize.define('Category', { name: DataTypes.STRING }, plain)
 
-  Author.belongsTo(Country, { as: 'country', foreignKey: { name: 'countryCode', field: 'country_code' }, targetKey: 'code', constraints: false })
+  Author.belongsTo(Country, {
+    as: 'country',
+    foreignKey: { name: 'countryCode', field: 'country_code' },
+    targetKey: 'code',
+    constraints: false,
+  })
   Book.belongsTo(Author, { as: 'author', foreignKey: 'authorId' })
   Book.belongsTo(Author, { as: 'editor', foreignKey: { name: 'editorId', field: 'editor' } })
   Author.hasMany(Book, { as: 'books', foreignKey: 'authorId' })
-  Country.hasMany(Author, { as: 'authors', foreignKey: { name: 'countryCode', field: 'country_code' }, sourceKey: 'code', constraints: false })
+  Country.hasMany(Author, {
+    as: 'authors',
+    foreignKey: { name: 'countryCode', field: 'country_code' },
+    sourceKey: 'code',
+    constraints: false,
+  })
   Book.hasOne(Cover, { as: 'cover', foreignKey: 'bookId' })
   Cover.belongsTo(Book, { as: 'book', foreignKey: 'bookId' })
   Book.hasMany(Chapter, { as: 'chapters', foreignKey: { name: 'bookId', field: 'of_book' } })
@@ -134,11 +151,19 @@ export async function fillBookshop(shop: Bookshop, random: Random, size = 30): P
   })))
   const categories: Model[] = []
   for (let index = 0; index < 8; index++) {
-    categories.push(await shop.Category.create({ name: pick(random, words), parentId: index === 0 ? null : some(ids(categories)) }))
+    categories.push(
+      await shop.Category.create({ name: pick(random, words), parentId: index === 0 ? null : some(ids(categories)) }),
+    )
   }
-  const tags = await shop.Tag.bulkCreate(words.map((name) => ({ name, rank: below(random, 3), categoryId: some(ids(categories)) })))
+  const tags = await shop.Tag.bulkCreate(
+    words.map((name) => ({ name, rank: below(random, 3), categoryId: some(ids(categories)) })),
+  )
   const pairs = new Map(Array.from({ length: size * 2 }, () => {
-    const pair = { BookId: pick(random, ids(books)), TagName: pick(random, ids(tags, 'name')), weight: below(random, 4) }
+    const pair = {
+      BookId: pick(random, ids(books)),
+      TagName: pick(random, ids(tags, 'name')),
+      weight: below(random, 4),
+    }
     return [`${pair.BookId} ${pair.TagName}`, pair]
   }))
   await shop.BookTag.bulkCreate([...pairs.values()])

@@ -13,7 +13,12 @@ import type { Db, Documents, KeyRange, Source } from '../../src/ports.ts'
 export type ByKey = Map<string, unknown>
 
 /** All pages of a source in small steps. */
-export async function readAll(source: Source, db: Db, rows = 7, range: KeyRange = { after: null, upTo: null }): Promise<ByKey> {
+export async function readAll(
+  source: Source,
+  db: Db,
+  rows = 7,
+  range: KeyRange = { after: null, upTo: null },
+): Promise<ByKey> {
   const found: ByKey = new Map()
   for (let after = range.after;;) {
     const page = await source.page(db, { after, upTo: range.upTo }, { rows, bytes: 1e6 }, '5')
@@ -36,7 +41,11 @@ export async function readingOf(db: Db, model: ModelStatic<Model>, options: From
 }
 
 /** Reads both ways, holds them equal, and gives the documents. Fails when PostgreSQL cannot make them. */
-export async function expectBothWays(db: Db, model: ModelStatic<Model>, options: FromModelOptions = {}): Promise<ByKey> {
+export async function expectBothWays(
+  db: Db,
+  model: ModelStatic<Model>,
+  options: FromModelOptions = {},
+): Promise<ByKey> {
   const { reason } = await readingOf(db, model, options)
   expect(reason, 'the reason why PostgreSQL does not make the documents').to.equal(undefined)
   const sql = await readAll(fromModel(model, options), db)

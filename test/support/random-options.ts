@@ -19,18 +19,31 @@ export function randomOptions(random: Random, model: AnyModel, depth: number): F
   } as FromModelOptions
 }
 
-function randomIncludes(random: Random, model: AnyModel, depth: number, path: object[], order: unknown[]): IncludeOptions[] {
+function randomIncludes(
+  random: Random,
+  model: AnyModel,
+  depth: number,
+  path: object[],
+  order: unknown[],
+): IncludeOptions[] {
   if (depth === 0) return []
   return Object.values(model.associations).filter(() => random() < 0.4).map((association) => {
     const { target, as } = association
     const here = [...path, { model: target, as }]
     const many = association.isMultiAssociation
     const names = Object.keys(target.getAttributes())
-    if (many && random() < 0.3) order.push([...here, pick(random, names), pick(random, ['ASC', 'DESC', 'DESC NULLS LAST'])])
+    if (many && random() < 0.3) {
+      order.push([...here, pick(random, names), pick(random, ['ASC', 'DESC', 'DESC NULLS LAST'])])
+    }
     const include = randomIncludes(random, target, depth - 1, here, order)
     const { attributes, where } = randomChoice(random, target)
     const through = association.associationType === 'BelongsToMany' && random() < 0.5
-      ? { through: { attributes: pick(random, [[], ['weight']]), ...(random() < 0.3 ? { where: { weight: { [Op.gt]: 1 } } } : {}) } }
+      ? {
+        through: {
+          attributes: pick(random, [[], ['weight']]),
+          ...(random() < 0.3 ? { where: { weight: { [Op.gt]: 1 } } } : {}),
+        },
+      }
       : {}
     return {
       ...pick(random, [{ association: as }, { model: target, as }, { association }]),
