@@ -17,7 +17,7 @@ export interface Visitors {
   stop(): Promise<Written>
 }
 
-const visitorCount = 2
+const visitorCount = 4
 const pauseMs = 5
 
 /** Lets the visitors in. */

@@ -17,16 +17,29 @@ export const folder: string = dirname(dirname(fileURLToPath(import.meta.url)))
 const deno = 'Deno' in globalThis
 const running = new Set<ChildProcess>()
 
-/** Ends what still runs. */
+let ended = false
+
+/** Ends what still runs, with what it started itself; nothing is started any more. */
 export async function endProcesses(): Promise<void> {
+  ended = true
   await Promise.all([...running].map((child) => {
-    child.kill('SIGKILL')
-    return once(child, 'close')
+    const closed = once(child, 'close')
+    killGroup(child)
+    return closed
   }))
 }
 
-function start(file: string, args: string[], options: { group?: boolean } = {}): ChildProcess {
-  const child = spawn(file, args, { cwd: folder, stdio: ['pipe', 'pipe', 'inherit'], ...options })
+function killGroup({ pid }: ChildProcess): void {
+  try {
+    process.kill(-pid!, 'SIGKILL')
+  } catch {
+    // It ended by itself in this moment.
+  }
+}
+
+function start(file: string, args: string[]): ChildProcess {
+  if (ended) throw new Error('The demo ends.')
+  const child = spawn(file, args, { cwd: folder, stdio: ['pipe', 'pipe', 'inherit'], detached: true })
   running.add(child)
   child.once('close', () => running.delete(child))
   return child
