@@ -111,7 +111,7 @@ function wrapMethods(installation: Installation): () => void {
     const inherited = !Object.hasOwn(queryInterface, name)
     const original = queryInterface[name]!
     const wrapped: Method = function (...args) {
-      return installation.members.size === 0 ? original.apply(this, args) : record(installation, name, original, args)
+      return installation.watch.size === 0 ? original.apply(this, args) : record(installation, name, original, args)
     }
     queryInterface[name] = wrapped
     return () => {
@@ -146,25 +146,27 @@ function captureOf(installation: Installation, catalog: Catalog): Capture {
 async function catalogFor(installation: Installation, { options }: Write): Promise<Catalog> {
   const { sequelize, watch, catalog, readAtMs } = installation
   if (catalog && Date.now() - readAtMs < catalogMs) return catalog
-  const readingMs = Date.now()
-  const [row] = await runIn(sequelize, transactionOf(sequelize, options))<{ catalog: string }>(catalogSql, [[
-    ...watch.keys(),
-  ]])
+  // From now on the others go on with the old one, until this one is read.
+  installation.readAtMs = Date.now()
+  const run = runIn(sequelize, transactionOf(sequelize, options))
+  const [row] = await run<{ catalog: string }>(catalogSql, [[...watch.keys()]]).catch((error) => {
+    installation.readAtMs = 0
+    throw error
+  })
   const read = parseCatalog(row!.catalog, watch)
   // Definitions may have come or gone meanwhile: then this one is for this write only.
   if (installation.watch !== watch) return read
   installation.catalog = read
-  installation.readAtMs = readingMs
-  leaveOutUnfit(installation, read)
+  warnOfUnfit(installation, read)
   return read
 }
 
-function leaveOutUnfit(installation: Installation, catalog: Catalog): void {
+function warnOfUnfit(installation: Installation, catalog: Catalog): void {
   for (const id of installation.watch.keys()) {
     if (!catalog.unfit(id) || installation.warned.has(id)) continue
     installation.warned.add(id)
     const line =
-      `Writes to ${id} are not captured: it is a view or has rules. npx umzug es:verify finds what is missed.`
+      `Writes to ${id} are not captured: it is a view or has rules. Their documents change only with a new version.`
     installation.members.forEach((each) => each.onWarning?.(line))
   }
 }

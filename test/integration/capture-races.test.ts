@@ -54,10 +54,11 @@ describe('capture between sessions', () => {
   }
 
   for (const how of ['static', 'instance', 'increment']) {
+    // The first one moves it past us, so that what is recorded is what the second one knows.
     it(`two sessions move one row: the parent between them is recorded, ${how}`, async () => {
       const instance = (await two.models.Book.findByPk(book(1)))!
       await during(
-        (transaction) => one.models.Book.update({ authorId: 2 }, { where: { id: book(1) }, transaction }),
+        (transaction) => one.sequelize.query(`UPDATE books SET author_id = 2 WHERE id = '${book(1)}'`, { transaction }),
         () =>
           how === 'static'
             ? two.models.Book.update({ authorId: 3 }, { where: { id: book(1) } })
@@ -65,7 +66,7 @@ describe('capture between sessions', () => {
             ? instance.update({ authorId: 3 })
             : instance.increment('authorId'),
       )
-      expect([...await parentsOf(book(1))]).to.include.members(['1', '2', '3'])
+      expect(await parentsOf(book(1))).to.deep.equal(new Set(['2', '3']))
     })
   }
 

@@ -48,7 +48,8 @@ export async function inTransaction<T>(
 ): Promise<T> {
   const writers = transactionOf(sequelize, options)
   if (writers) return await work(writers)
-  const own = await sequelize.transaction({ isolationLevel: 'READ COMMITTED', logging: false } as TransactionOptions)
+  // Without a level it has the one that the single statement would have had, whatever the application's transactions have.
+  const own = await sequelize.transaction({ isolationLevel: undefined, logging: false } as TransactionOptions)
   try {
     const result = await work(own)
     await own.commit()
