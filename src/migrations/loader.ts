@@ -97,10 +97,13 @@ function fromFile(deps: LoaderDeps, path: string): Migration {
   return path.endsWith('.sql') ? fromSql(deps, path) : fromModule(deps, path)
 }
 
-function fromModule({ runtime, config }: LoaderDeps, path: string): Migration {
+function fromModule({ runtime, config, folder }: LoaderDeps, path: string): Migration {
   // Loaded when its turn comes, as Umzug and sequelize-cli do: what it does at import time may need those before it.
   const load = async () => {
-    await runtime.preload(config.require ?? [])
+    // Packages are found from the working directory, files from the config file.
+    await runtime.preload(
+      (config.require ?? []).map((each) => each.startsWith('.') ? runtime.resolve(folder, each) : each),
+    )
     return await loadMigration(runtime, path)
   }
   return {

@@ -21,37 +21,35 @@ export interface Names {
 }
 
 /**
- * The options with full names, given with or without extension.
- * `up` to a migration that is executed already runs what is pending before it: of ten machines that are told the same, nine find it done.
- * Throws `MIGRATION_UNKNOWN`.
+ * Names that `up` or `down` runs, in order, chosen as Umzug chooses; the options may give names with or without extension.
+ * `up` to a migration that is executed already runs what is pending before it: of ten machines that are told the same, nine find
+ * it done. Throws `MIGRATION_UNKNOWN`.
  */
-export function resolveOptions(direction: Direction, options: RunOptions, names: Names): RunOptions {
-  const { to, migrations, ...rest } = options
-  if (migrations) {
-    return {
-      ...rest,
-      migrations: migrations.map((each) => runnableName(direction, each, options, names)),
-    }
-  }
-  if (!to) return options
-  const name = knownName(to, names.all)
-  const isExecuted = names.executed.has(name)
-  if (direction === 'up' && isExecuted) {
-    const before = names.all.slice(0, names.all.indexOf(name))
-    return { step: before.filter((each) => !names.executed.has(each)).length }
-  }
-  if (direction === 'down' && !isExecuted) throw notExecuted(name)
-  return { ...rest, to: name }
+export function chosenNames(direction: Direction, options: RunOptions, names: Names): string[] {
+  if (options.migrations) return options.migrations.flatMap((each) => named(direction, each, options, names))
+  const { to, step = direction === 'up' ? names.all.length : 1 } = options
+  const order = direction === 'up' ? names.all : names.all.toReversed()
+  const isLeft = (name: string) => isRunnable(direction, name, names)
+  if (to === undefined || to === '') return order.filter(isLeft).slice(0, step)
+  if (to === 0) return order.filter(isLeft)
+  const last = knownName(to, names.all)
+  if (direction === 'down' && !isLeft(last)) throw notExecuted(last)
+  return order.slice(0, order.indexOf(last) + 1).filter(isLeft)
 }
 
-function runnableName(direction: Direction, given: string, { rerun = 'THROW' }: RunOptions, names: Names): string {
+function isRunnable(direction: Direction, name: string, { executed }: Names): boolean {
+  return executed.has(name) === (direction === 'down')
+}
+
+function named(direction: Direction, given: string, { rerun = 'THROW' }: RunOptions, names: Names): string[] {
   const name = knownName(given, names.all)
-  if (rerun !== 'THROW' || names.executed.has(name) === (direction === 'down')) return name
-  throw direction === 'down'
-    ? notExecuted(name)
-    : new ElasticUmzugError('MIGRATION_UNKNOWN', `${name} is executed already.`, {
-      next: `npx umzug up --name ${name} --rerun ALLOW runs it again, --rerun SKIP leaves it`,
-    })
+  if (rerun === 'ALLOW' || isRunnable(direction, name, names)) return [name]
+  if (rerun === 'SKIP') return []
+  throw direction === 'down' ? notExecuted(name) : new ElasticUmzugError(
+    'MIGRATION_UNKNOWN',
+    `${name} is executed already.`,
+    { next: `npx umzug up --name ${name} --rerun ALLOW runs it again, --rerun SKIP leaves it` },
+  )
 }
 
 function notExecuted(name: string): ElasticUmzugError {

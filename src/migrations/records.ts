@@ -6,6 +6,7 @@ import { sha256 } from '@noble/hashes/sha2.js'
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js'
 import type { Queryable, Runtime } from '../ports.ts'
 import type { Store } from '../store/store.ts'
+import type { MigrationId } from './context.ts'
 import type { Direction } from './failure.ts'
 
 /** One migration that was begun by us. */
@@ -60,4 +61,16 @@ export async function checksumOf(runtime: Runtime, path: string | undefined): Pr
   if (path === undefined || !await runtime.exists(path)) return null
   const text = await runtime.readText(path)
   return bytesToHex(sha256(utf8ToBytes(text.replaceAll('\r\n', '\n'))))
+}
+
+/** Checksums, as they are now, of the files that have a record; by name. */
+export async function checksumsOf(
+  runtime: Runtime,
+  migrations: readonly MigrationId[],
+  records: readonly MigrationRecord[],
+): Promise<Map<string, string | null>> {
+  const recorded = new Set(records.map((each) => each.name))
+  const checksums = new Map<string, string | null>()
+  for (const { name, path } of migrations) if (recorded.has(name)) checksums.set(name, await checksumOf(runtime, path))
+  return checksums
 }

@@ -14,8 +14,8 @@ import type { Direction } from './failure.ts'
 import { addName, executedNames, type History, openHistory, removeName } from './history.ts'
 import { listMigrations, type Migration } from './loader.ts'
 import { stemOf } from './names.ts'
-import { resolveOptions, type RunOptions } from './options.ts'
-import { checksumOf, endRecord, listRecords } from './records.ts'
+import { chosenNames, type Names, type RunOptions } from './options.ts'
+import { checksumsOf, endRecord, listRecords } from './records.ts'
 import { reportLines } from './report.ts'
 import { type RunState, runStep, type StepDeps } from './step.ts'
 import { newFiles } from './templates.ts'
@@ -89,16 +89,21 @@ export class Runner extends Umzug<object> {
     return this.#exclusive('up', async () => {
       const known = await this.#look()
       for (const line of known.lines) this.#deps.onLine(line)
-      return await super.up(resolveOptions('up', options as RunOptions, known) as UpOptions)
+      return await super.up({ migrations: chosenNames('up', options as RunOptions, known), rerun: 'ALLOW' })
     })
   }
 
   /** Reverts migrations under the run lock. Throws as `up` does. */
   override down(options: DownOptions = {}): ReturnType<Umzug['down']> {
-    return this.#exclusive(
-      'down',
-      async () => await super.down(resolveOptions('down', options as RunOptions, await this.#look()) as DownOptions),
-    )
+    return this.#exclusive('down', async () => {
+      const migrations = chosenNames('down', options as RunOptions, await this.#look())
+      return await super.down({ migrations, rerun: 'ALLOW' })
+    })
+  }
+
+  /** Names that `up` or `down` with these options would run, in order; changes nothing. Throws `MIGRATION_UNKNOWN`. */
+  async plan(direction: Direction, options: UpOptions | DownOptions = {}): Promise<string[]> {
+    return chosenNames(direction, options as RunOptions, await this.#names())
   }
 
   /** Writes a new migration file from a template. Throws `COMMAND_INVALID`. */
@@ -138,21 +143,18 @@ export class Runner extends Umzug<object> {
     return await listMigrations(this.#deps, createContext(this.#deps.config.sequelize, this.#deps.context()))
   }
 
-  async #look(): Promise<{ all: string[]; executed: Set<string>; lines: string[] }> {
-    const { store, runtime } = this.#deps
+  async #names(): Promise<Names & { migrations: Migration[]; stored: string[] }> {
     const migrations = await this.#list()
-    const executed = await executedNames(store.db, this.#history)
-    const records = await listRecords(store)
-    const recorded = new Set(records.map((each) => each.name))
-    const checksums = new Map<string, string | null>()
-    for (const { name, path } of migrations) {
-      if (recorded.has(name)) checksums.set(name, await checksumOf(runtime, path))
-    }
-    return {
-      all: migrations.map((each) => each.name),
-      executed: new Set(asListed(executed, migrations)),
-      lines: reportLines({ migrations, executed, records, checksums }),
-    }
+    const stored = await executedNames(this.#deps.store.db, this.#history)
+    const all = migrations.map((each) => each.name)
+    return { migrations, stored, all, executed: new Set(asListed(stored, migrations)) }
+  }
+
+  async #look(): Promise<Names & { lines: string[] }> {
+    const { migrations, stored, ...names } = await this.#names()
+    const records = await listRecords(this.#deps.store)
+    const checksums = await checksumsOf(this.#deps.runtime, migrations, records)
+    return { ...names, lines: reportLines({ migrations, executed: stored, records, checksums }) }
   }
 }
 

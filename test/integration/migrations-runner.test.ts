@@ -181,7 +181,7 @@ Module._extensions['.js'] = (module, path) => path.includes('migrations')
   : compile(module, path)`,
       'migrations/1-own.js': "export sql('CREATE TABLE own_language (id int)')",
     })
-    await app.runner({ require: [`${app.folder}/compiler.cjs`] }).up()
+    await app.runner({ require: ['./compiler.cjs'] }).up()
     expect(await app.history()).to.deep.equal(['1-own.js'])
   })
 })
