@@ -36,11 +36,10 @@ describe('package.json and deno.json', () => {
 })
 
 describe('the table of errors in the README', () => {
-  const rows = readFileSync('README.md', 'utf8').split('\n').filter((line) => line.startsWith('|'))
-  const listed = rows.flatMap((row) => /^\|\s*`([A-Z][A-Z_]+)`/.exec(row)?.[1] ?? [])
-
   it('names every code once', () => {
-    expect(listed.slice().sort()).to.deep.equal(Object.keys(errorCodes).sort())
+    const rows = readFileSync('README.md', 'utf8').split('\n').filter((line) => line.startsWith('|'))
+    const listed = rows.flatMap((row) => /^\|[^|]*`([A-Z][A-Z_]+)`/.exec(row)?.[1] ?? [])
+    expect(listed.sort()).to.deep.equal(Object.keys(errorCodes).sort())
   })
 })
 

@@ -81,7 +81,7 @@ interface Way {
 async function wayOf(kind: Kind): Promise<Way> {
   const given = process.env[variables[kind]]
   if (given) return { how: `given by ${variables[kind]}`, start: () => Promise.resolve(givenServer(given)) }
-  if (await dockerRuns()) return { how: 'in Docker', start: () => startContainer(kind) }
+  if (await dockerRuns()) return { how: 'in Docker (its image is pulled once)', start: () => startContainer(kind) }
   const missing = await missingParts(kind)
   if (missing.length > 0) throw new Error(howTo(kind, missing))
   return { how: 'as a process of this machine', start: () => startProcess(kind, '1g') }
