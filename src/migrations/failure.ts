@@ -38,7 +38,7 @@ export function describeError(error: unknown): string {
 function placeOf(position: number, sql: string | undefined): string {
   if (sql === undefined) return `at character ${position}`
   const lines = [...sql].slice(0, position).join('').split('\n')
-  return `at line ${lines.length}, column ${lines.at(-1)!.length}`
+  return `at line ${lines.length}, column ${[...lines.at(-1)!].length}`
 }
 
 /** What is known of a failed migration. */

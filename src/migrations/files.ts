@@ -61,7 +61,7 @@ export function assertDistinct(migrations: readonly { name: string; path?: strin
 /** The folder that a pattern starts in: where the first migration goes. */
 export function folderOf(runtime: Runtime, folder: string, pattern: string): string {
   const parts = pattern.split('/')
-  const dynamic = parts.findIndex((each) => glob.isDynamicPattern(each))
+  const dynamic = parts.findIndex((each) => each !== '' && glob.isDynamicPattern(each))
   const fixed = parts.slice(0, dynamic === -1 ? -1 : dynamic)
   return runtime.resolve(folder, fixed.join('/') || (pattern.startsWith('/') ? '/' : '.'))
 }

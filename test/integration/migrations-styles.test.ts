@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { Sequelize } from 'sequelize'
 import { type App, failureOf, migrationApp } from '../support/migrations.ts'
 
 const create = (table: string) =>
@@ -74,16 +75,17 @@ module.exports.up = async (queryInterface) => {
   await Book.create({ title: 'own pool' })
   await own.close()
 }`,
+  // It stays on: those after it, and our own statements between them, run under it.
   '18-cls.cjs': `const store = new (require('node:async_hooks').AsyncLocalStorage)()
 const namespace = {
-  get: (key) => store.getStore()?.get(key), set: (key, value) => store.getStore()?.set(key, value),
-  run: (work) => store.run(new Map(), work), bind: (work) => work, createContext: () => new Map(),
+  get: (key) => store.getStore()?.get(key),
+  set: (key, value) => store.getStore()?.set(key, value),
+  run: (work) => store.run(new Map(), work),
+  bind: (work) => work,
 }
 module.exports.up = async (queryInterface, Sequelize) => {
-  Sequelize.useCLS(Object.assign(namespace, { active: null, _namespace: true, runAndReturn: (work) => store.run(new Map(), work) }))
-  try {
-    await queryInterface.sequelize.transaction(async () => await queryInterface.createTable('cls', { id: Sequelize.INTEGER }))
-  } finally { delete Sequelize._cls }
+  Sequelize.useCLS(namespace)
+  await queryInterface.sequelize.transaction(async () => await queryInterface.createTable('cls', { id: Sequelize.INTEGER }))
 }`,
   '19-event-trigger.sql': `CREATE TABLE ddl_log (tag text);
 CREATE FUNCTION log_ddl() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO ddl_log VALUES (tg_tag); END $$;
@@ -105,7 +107,10 @@ describe('migration files', () => {
     process.env.SPEC_DATABASE_URL = app.databaseUrl
     if ('Deno' in globalThis) process.env.SPEC_DENO = '1'
   })
-  after(() => app?.drop())
+  after(async () => {
+    delete (Sequelize as unknown as { _cls?: unknown })._cls
+    await app?.drop()
+  })
 
   it('of every style are pending in order, and nothing else is', async () => {
     expect((await app.runner().pending()).map((each) => each.name)).to.deep.equal(migrationNames)
@@ -153,6 +158,20 @@ describe('migration files', () => {
   it('in SQL leave no setting behind in the pool', async () => {
     for (const each of [1, 2, 3]) {
       expect((await app.rows(`SELECT current_setting('statement_timeout') AS t, ${each}`))[0]!.t).to.equal('0')
+    }
+  })
+
+  it('see what those before them left, from their first line on', async () => {
+    const late = await migrationApp({
+      'package.json': '{}',
+      'migrations/1-writes.js':
+        `exports.up = () => require('node:fs').writeFileSync(__dirname + '/../made.cjs', 'module.exports = 1')`,
+      'migrations/2-reads.js': `require('../made.cjs'); exports.up = () => {}`,
+    })
+    try {
+      expect(await late.runner().up()).to.have.length(2)
+    } finally {
+      await late.drop()
     }
   })
 
