@@ -8,13 +8,15 @@ import { ElasticUmzugError } from '../errors.ts'
 export interface Globals {
   config: string | undefined
   verbose: boolean
+  /** `--version`, as the only argument. */
+  version: boolean
   /** What is left. */
   args: string[]
 }
 
 /** Takes `--config PATH` and `--verbose` out. Throws `COMMAND_INVALID` when the path is missing. */
 export function splitGlobals(argv: readonly string[]): Globals {
-  const globals: Globals = { config: undefined, verbose: false, args: [] }
+  const globals: Globals = { config: undefined, verbose: false, version: argv[0] === '--version', args: [] }
   for (let at = 0; at < argv.length; at++) {
     const each = argv[at]!
     if (each === '--verbose') globals.verbose = true

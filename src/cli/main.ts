@@ -5,6 +5,7 @@
 import { ElasticUmzugError, isOwnError, messageOf } from '../errors.ts'
 import type { Runtime } from '../ports.ts'
 import { redact } from '../redact.ts'
+import { version } from '../version.ts'
 import { type Globals, splitGlobals } from './arguments.ts'
 import { createCli } from './commands.ts'
 import { type Compose, openSession, type Session } from './session.ts'
@@ -29,6 +30,7 @@ export async function runCli(runtime: Runtime, compose: Compose, signal: AbortSi
   let session: Session | undefined
   try {
     globals = splitGlobals(runtime.argv)
+    if (globals.version) return print(runtime, version)
     session = openSession({ runtime, compose, configPath: globals.config, signal })
     await execute(session, globals)
     return exitCodes.done
@@ -37,6 +39,11 @@ export async function runCli(runtime: Runtime, compose: Compose, signal: AbortSi
   } finally {
     await session?.close()
   }
+}
+
+function print(runtime: Runtime, line: string): number {
+  runtime.write(`${line}\n`)
+  return exitCodes.done
 }
 
 async function execute(session: Session, { args }: Globals): Promise<void> {

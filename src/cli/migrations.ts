@@ -42,6 +42,7 @@ class Up extends UpAction {
   constructor(session: Session) {
     super(standIn({ up: (migrate: MigrateUpOptions) => this.#run(migrate) }))
     this.#session = session
+    describe(this, 'Applies pending migrations, then builds and activates the search indexes whose definition changed')
   }
 
   override onDefineParameters(): void {
@@ -135,6 +136,11 @@ function assertStep(migrate: MigrateUpOptions | MigrateDownOptions): void {
   throw new ElasticUmzugError('COMMAND_INVALID', `--step is ${step}, and has to be 1 or more.`, {
     next: 'give --step 1 or more, or leave it out',
   })
+}
+
+// Umzug's actions describe only what they do by themselves.
+function describe(action: CommandLineAction, text: string): void {
+  Object.assign(action, { summary: text, documentation: `${text}. What was done before is not done again.` })
 }
 
 function flag(action: CommandLineAction, parameterLongName: string, description: string): CommandLineFlagParameter {

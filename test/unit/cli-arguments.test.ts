@@ -5,7 +5,12 @@ import { ElasticUmzugError } from '../../src/errors.ts'
 describe('cli arguments', () => {
   it('takes --config and --verbose out wherever they stand', () => {
     const given = ['--config', 'a.ts', 'es:create', '--verbose', 'books']
-    expect(splitGlobals(given)).to.deep.equal({ config: 'a.ts', verbose: true, args: ['es:create', 'books'] })
+    expect(splitGlobals(given)).to.deep.equal({
+      config: 'a.ts',
+      verbose: true,
+      version: false,
+      args: ['es:create', 'books'],
+    })
     expect(splitGlobals(['up', '--config=b=c.ts', '--step', '2'])).to.deep.equal({
       config: 'b=c.ts',
       verbose: false,

@@ -1,6 +1,7 @@
 import { expect } from 'chai'
 import { existsSync, readFileSync } from 'node:fs'
 import { errorCodes } from '../../src/errors.ts'
+import { version } from '../../src/version.ts'
 
 interface Manifest {
   version: string
@@ -14,6 +15,7 @@ const deno = manifest('deno.json')
 describe('package.json and deno.json', () => {
   it('have the same version', () => {
     expect(deno.version).to.equal(npm.version)
+    expect(version).to.equal(npm.version)
   })
 
   it('offer the same entries', () => {
