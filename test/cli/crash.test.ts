@@ -70,7 +70,7 @@ describe('kill -9', function () {
       let sent = 0
       await killWhen(child, ({ path, body }) => {
         if (path.includes('_bulk')) sent += body.split('\n').length >> 1
-        return path.startsWith('/_aliases')
+        return path.startsWith('/_aliases') && body.includes(`"${library.prefix}books"`)
       })
       expect(sent).to.be.lessThan(rows)
       const alias = await library.client.indices.getAlias({ name: `${library.prefix}books` })

@@ -1,22 +1,26 @@
 import { expect } from 'chai'
-import { createLibrary, type Library, settle, told } from '../support/library.ts'
+import { createLibrary, type Library, quieten, settle, told } from '../support/library.ts'
 import { waitFor } from '../support/world.ts'
 
 const rows = 500
 
 describe('a new definition while rows change', function () {
-  this.timeout(120_000)
+  this.timeout(240_000)
   let library: Library
+  let reader: Reader
 
   before(async () => {
     library = await createLibrary({}, { ROWS: rows, KEEP_UP_TO: rows })
     await library.done(['up'])
   })
-  after(() => library.drop())
+  after(async () => {
+    await reader?.stop()
+    await library.drop()
+  })
 
   it('is built and activated under writes; old and new code keep their versions right; rollback is up to date', async () => {
     const oldCode = await library.app({ SEED: 11 })
-    const reader = readAll(library)
+    reader = readAll(library)
     await waitFor(() => oldCode.report().writes > 20)
 
     const before = oldCode.report().writes
@@ -33,6 +37,7 @@ describe('a new definition while rows change', function () {
     await library.done(['es:activate', 'books@2'], { REVISION: 2 })
     await library.done(['es:activate', 'books@1'], { REVISION: 2 })
 
+    await quieten(oldCode, newCode)
     const [first, second] = [await settle(oldCode), await settle(newCode)]
     expect(first.writes + second.writes).to.be.greaterThan(100)
     const seen = await reader.stop()
@@ -68,8 +73,12 @@ interface Seen {
   targets: string[][]
 }
 
+interface Reader {
+  stop(): Promise<Seen>
+}
+
 // Polls the alias with one search and one look at its target after the other, as readers do, until it is stopped.
-function readAll(library: Library): { stop(): Promise<Seen> } {
+function readAll(library: Library): Reader {
   const alias = `${library.prefix}books`
   const seen: Seen = { polls: 0, fewest: Infinity, targets: [] }
   let stopping = false
@@ -83,6 +92,8 @@ function readAll(library: Library): { stop(): Promise<Seen> } {
   const running = (async () => {
     while (!stopping) await look()
   })()
+  // Thrown by stop().
+  running.catch(() => {})
   return {
     stop: async () => {
       stopping = true

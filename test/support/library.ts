@@ -21,7 +21,7 @@ export interface App extends Running {
 
 /** Counters of an application process. */
 export interface Report {
-  state: 'starting' | 'started' | 'running' | 'settled'
+  state: 'starting' | 'started' | 'running' | 'quiet' | 'settled'
   writes: number
   failures: number
 }
@@ -81,12 +81,11 @@ export async function createLibrary(servers: WorldServers = {}, fixed: Knobs = {
     app: (knobs = {}) => startApp(launch([], knobs, `${folder}/app.ts`)),
     sql: async <Row>(text: string, values: unknown[] = []) => (await pool.query(text, values)).rows as Row[],
     async hold(lock) {
-      const client = await pool.connect()
+      const client = new pg.Client({ connectionString: world.databaseUrl })
+      client.on('error', () => {})
+      await client.connect()
       await client.query('SELECT pg_advisory_lock($1)', [lock])
-      return async () => {
-        await client.query('SELECT pg_advisory_unlock($1)', [lock])
-        client.release()
-      }
+      return () => client.end()
     },
     async waits(lock) {
       const sql = `SELECT FROM pg_locks JOIN pg_database d ON d.oid = database
@@ -116,6 +115,12 @@ export async function written(child: Running, pattern: RegExp, timeoutMs = 30_00
   void child.ended.then(() => ended = true)
   await waitFor(() => pattern.test(told(child)) || ended, { timeoutMs })
   if (!pattern.test(told(child))) throw new Error(`It ended without ${pattern}:\n${told(child)}`)
+}
+
+/** Ends the writes of application processes; each goes on as a worker, for what the others wrote. */
+export async function quieten(...apps: App[]): Promise<void> {
+  for (const app of apps) app.kill('SIGUSR2')
+  await waitFor(() => apps.every((app) => app.report().state === 'quiet'))
 }
 
 /** Ends an application process in good order: it ends when everything it wrote is searchable. */
