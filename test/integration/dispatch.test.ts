@@ -290,6 +290,8 @@ describe('dispatch', () => {
       expect(await unprocessed(core.store, [version.id], mark)).to.eql({ changes: 0, pending: 0, aborted: 1 })
       await write(core, [{ id: 1, title: 'mended' }])
       await dispatchAll(core)
+      const now = await markNow(core.store)
+      expect(await unprocessed(core.store, [version.id], now)).to.eql({ changes: 0, pending: 1, aborted: 0 })
       expect((await take()).claimed).to.have.length(1)
     })
 
