@@ -111,7 +111,8 @@ function wrapMethods(installation: Installation): () => void {
     const inherited = !Object.hasOwn(queryInterface, name)
     const original = queryInterface[name]!
     const wrapped: Method = function (...args) {
-      return installation.watch.size === 0 ? original.apply(this, args) : record(installation, name, original, args)
+      if (installation.watch.size === 0) return original.apply(this, args)
+      return record(installation, { name, original, args, self: this as QueryInterfaceLike })
     }
     queryInterface[name] = wrapped
     return () => {
@@ -124,27 +125,36 @@ function wrapMethods(installation: Installation): () => void {
   return () => restores.forEach((each) => each())
 }
 
-async function record(installation: Installation, name: string, original: Method, args: unknown[]): Promise<unknown> {
+interface Call {
+  name: string
+  original: Method
+  args: unknown[]
+  /** The query interface, or what somebody derived from it. */
+  self: QueryInterfaceLike
+}
+
+async function record(installation: Installation, { name, original, args, self }: Call): Promise<unknown> {
   const given = name === 'delete' ? await destroyByHooks(args) : args
   const write = describeWrite(name, original, given)
   const adds = write.kind === 'insert' || write.kind === 'upsert'
-  if (adds && !installation.watch.has(tableId(tableNamed(write.tableName)))) {
-    return await original.apply(installation.queryInterface, given)
-  }
-  const catalog = await catalogFor(installation, write)
-  return await capture(captureOf(installation, catalog), write).catch((error) => explain(error, installation))
+  if (adds && !installation.watch.has(tableId(tableNamed(write.tableName)))) return await original.apply(self, given)
+  const catalog = await catalogFor(installation, self.sequelize, write)
+  return await capture(captureOf(installation, catalog, self), write).catch((error) => explain(error, installation))
 }
 
-function captureOf(installation: Installation, catalog: Catalog): Capture {
-  const { sequelize, queryInterface, schema, watch, waking, members } = installation
+function captureOf(
+  { schema, watch, waking, members }: Installation,
+  catalog: Catalog,
+  self: QueryInterfaceLike,
+): Capture {
   const changes = quoteTable({ schema, name: 'changes' })
   const wake = () => members.forEach((each) => each.wake())
-  return { sequelize, queryInterface, changes, watch, catalog, waking, wake }
+  return { sequelize: self.sequelize, queryInterface: self, changes, watch, catalog, waking, wake }
 }
 
 // Read on the writer's own connection: with a pool of one there is no other.
-async function catalogFor(installation: Installation, { options }: Write): Promise<Catalog> {
-  const { sequelize, watch, catalog, readAtMs } = installation
+async function catalogFor(installation: Installation, sequelize: Sequelize, { options }: Write): Promise<Catalog> {
+  const { watch, catalog, readAtMs } = installation
   if (catalog && Date.now() - readAtMs < catalogMs) return catalog
   // From now on the others go on with the old one, until this one is read.
   installation.readAtMs = Date.now()

@@ -125,11 +125,16 @@ describe('capture between sessions', () => {
   })
 
   it('upserts of one new key in two sessions: the second records what the first made of it', async () => {
+    let firsts = 0
     await during(
-      (transaction) => one.models.Book.upsert({ id: book(9), title: 'x', authorId: 1 }, { transaction }),
+      async (transaction) => {
+        await one.models.Book.upsert({ id: book(9), title: 'x', authorId: 1 }, { transaction })
+        const sql = 'SELECT id FROM elastic_umzug.changes'
+        firsts = (await one.sequelize.query(sql, { transaction }))[0].length
+      },
       () => two.models.Book.upsert({ id: book(9), title: 'y', authorId: 2 }),
     )
-    const seconds = (await library.recorded()).slice(-2).flatMap((each) => each.rows)
+    const seconds = (await library.recorded()).slice(firsts).flatMap((each) => each.rows)
     expect(seconds).to.deep.equal([{ id: book(9), author_id: '1' }, { id: book(9), author_id: '2' }])
   })
 

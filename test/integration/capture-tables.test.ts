@@ -105,7 +105,7 @@ describe('capture of tables out of the ordinary', () => {
       },
       ['a b', "c'd"],
     )
-    const awkward = `\\ , ' " $1 :x ? {} é 🎬`
+    const awkward = `\\ , ' " $1 $9 $$ :x ? {} é 🎬`
     await table.Thing.create({ one: awkward, two: 'x' })
     await table.Thing.update({ two: 'y"\\' }, { where: { one: awkward } })
     await table.Thing.destroy({ where: { one: awkward } })
@@ -236,6 +236,36 @@ describe('capture of tables out of the ordinary', () => {
     await table.close()
   })
 
+  it('looks at the children of a row that is reached twice, once set to null and once deleted', async () => {
+    const table = await captured(
+      `CREATE TABLE root (id int PRIMARY KEY);
+       CREATE TABLE branch (id int PRIMARY KEY, a int REFERENCES root ON DELETE SET NULL, b int REFERENCES root ON DELETE CASCADE, UNIQUE (id, a));
+       CREATE TABLE leaf (id int PRIMARY KEY, branch_id int REFERENCES branch ON DELETE CASCADE, a int, FOREIGN KEY (branch_id, a) REFERENCES branch (id, a) ON UPDATE CASCADE);
+       INSERT INTO root VALUES (1); INSERT INTO branch VALUES (1, 1, 1); INSERT INTO leaf VALUES (1, 1, NULL)`,
+      'leaf',
+      { id: { type: DataTypes.INTEGER, primaryKey: true } },
+      ['id', 'a'],
+    )
+    await table.Thing.sequelize!.getQueryInterface().bulkDelete('root', { id: 1 })
+    expect(new Set((await rows('public.leaf')).map((each) => each.id))).to.deep.equal(new Set(['1']))
+    await table.close()
+  })
+
+  it('goes through a query interface that somebody derived from the captured one', async () => {
+    const queryInterface = app.sequelize.getQueryInterface()
+    const sent: string[] = []
+    const query = (sql: string, options: object) => {
+      sent.push(sql)
+      return app.sequelize.query(sql, options)
+    }
+    const derived = Object.create(queryInterface, {
+      sequelize: { value: Object.create(app.sequelize, { query: { value: query } }) },
+    })
+    await derived.bulkInsert('tags', [{ label: 'x' }])
+    expect(sent.filter((each) => each.includes('INSERT INTO "tags"'))).to.have.length(1)
+    expect(await rows('public.tags')).to.deep.equal([{ id: '4' }])
+  })
+
   it('sees a foreign key that came later', async () => {
     await sql('CREATE TABLE later (id int PRIMARY KEY, tag_id bigint); INSERT INTO later VALUES (1, 3)')
     const watched = { ...reads, later: { columns: ['id', 'tag_id'], capture: ['id', 'tag_id'] } }
@@ -289,6 +319,19 @@ describe('capture of tables out of the ordinary', () => {
       await Author.destroy({ where: { name: 'other' } })
       await Author.truncate({ cascade: true })
       expect(wakes).to.equal(5)
+    })
+    it('waits for the outermost commit when only something nested writes', async () => {
+      const { sequelize, models: { Tag, Author } } = app
+      await sequelize.transaction(async (outer) => {
+        await sequelize.transaction(
+          { transaction: outer },
+          (transaction) => Tag.create({ label: 'x' }, { transaction }),
+        )
+        expect(wakes).to.equal(0)
+      })
+      expect(wakes).to.equal(1)
+      await sequelize.transaction((transaction) => Author.findOrCreate({ where: { name: 'n' }, transaction }))
+      expect(wakes).to.equal(2)
     })
     it('does not disturb the write when it throws', async () => {
       const other = openApp(world.databaseUrl, {

@@ -110,6 +110,8 @@ export const operations: Record<string, Operation> = {
   'increment': ({ Author }, o) => Author.increment('rank', { by: 2, where: { id: [1, 2] }, ...o } as never),
   'increment of an instance': async ({ Author }, o) => await (await Author.findByPk(1, o))!.increment('rank', o),
   'decrement': ({ Author }, o) => Author.decrement({ rank: 1 } as never, { where: { id: 3 }, ...o } as never),
+  'increment that moves a row': ({ Book }, o) =>
+    Book.increment('authorId', { by: 2, where: { id: book(1) }, ...o } as never),
   'belongsToMany add': async ({ Book }, o) => await (await Book.findByPk(book(6), o) as Mixins).addTags([1, 3], o),
   'belongsToMany add of a known link': async ({ Book }, o) =>
     await (await Book.findByPk(book(1), o) as Mixins).addTag('1', { through: { weight: 7 }, ...o }),

@@ -37,7 +37,7 @@ export async function recordReferring(
   event: Event,
   seen = new Set<string>(),
 ): Promise<void> {
-  const fresh = withoutSeen(parents, seen)
+  const fresh = withoutSeen(parents, event, seen)
   if (fresh.rows.values.length === 0) return
   for (const reference of recorder.catalog.carried(parents.id, event)) {
     const rows = await recordChildren(recorder, reference, fresh, event)
@@ -96,10 +96,12 @@ export function columnsOf(catalog: Catalog, table: string, event: Event): string
   return event.kind === 'delete' || catalog.changesMore(table) ? null : [...event.columns]
 }
 
-function withoutSeen({ id, table, rows: { key, values } }: TableRows, seen: Set<string>): TableRows {
-  const fresh = values.filter((each) => !seen.has(JSON.stringify([id, each])))
-  for (const each of fresh) seen.add(JSON.stringify([id, each]))
-  return { id, table, rows: { key, values: fresh } }
+// Rows may refer to each other in a circle.
+function withoutSeen({ id, table, rows }: TableRows, event: Event, seen: Set<string>): TableRows {
+  const nameOf = (row: readonly string[]) => JSON.stringify([id, event, row])
+  const values = rows.values.filter((each) => !seen.has(nameOf(each)))
+  for (const each of values) seen.add(nameOf(each))
+  return { id, table, rows: { key: rows.key, values } }
 }
 
 /**

@@ -85,7 +85,14 @@ function within<T>(
   const { sequelize, queryInterface: { queryGenerator: generator }, changes, watch, catalog } = given
   return inTransaction(sequelize, options, async (transaction) => {
     const run = runIn(sequelize, transaction)
-    const result = await work({ ...options, transaction }, { run, changes, watch, catalog, generator })
+    // Tried again, a statement of a failed transaction would only hide why it failed.
+    const result = await work({ ...options, transaction, retry: { max: 1 } }, {
+      run,
+      changes,
+      watch,
+      catalog,
+      generator,
+    })
     afterCommit(transaction, given.waking, given.wake)
     return result
   })
@@ -97,7 +104,7 @@ async function captureLocked(given: Capture, write: Write, meaning: Meaning): Pr
     await recordReferring(recorder, { ...meaning, rows }, meaning.event)
     // The same rows and no others: one that begins to match meanwhile comes after this write.
     const turn = { rewrite: rewriteOf(given, meaning), condition: amongRows(rows) }
-    const result = await write.call(turned(given.queryInterface, turn), { ...options, limit: null })
+    const result = await write.call(turned(given.queryInterface, turn), options)
     if (meaning.event.kind === 'update') await recordMoved(recorder, meaning.id, write.values)
     return result
   })

@@ -33,13 +33,15 @@ export function runIn(sequelize: Sequelize, transaction: Transaction | null): Ru
       plain: false,
       useMaster: true,
       logging: false,
+      // A second try inside a transaction that has failed would only hide why.
+      retry: { max: 1 },
       transaction,
     } as never) as never
 }
 
 /**
  * Does the work in the writer's transaction, else in one of our own, of which CLS and the application know nothing.
- * An error takes our own back and reaches the caller as it is.
+ * An error takes our own back and reaches the caller as it is; "retry" of the instance's options does not apply then.
  */
 export async function inTransaction<T>(
   sequelize: Sequelize,
