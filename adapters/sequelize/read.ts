@@ -6,7 +6,8 @@ import type { Documents, KeyRange, PageSize, Queryable } from '../../src/ports.t
 import { castableKeys, sqlState } from './castable.ts'
 import { keyText } from './keys.ts'
 import type { Reading } from './reading.ts'
-import { rowDocuments } from './rows.ts'
+import { cutText, lastKey } from './bulk-lines.ts'
+import { rowDocuments, type RowsLimits } from './rows.ts'
 import { bulkText, countRows, cutKeys, keyedRows, pageSelect, rangeRows, type Statement } from './statements.ts'
 
 /** Rows of one page where instances are made: they take far more memory than text. */
@@ -22,10 +23,7 @@ export async function readPage(
   size: PageSize,
   version: string,
 ): Promise<Documents> {
-  if (reading.sql) {
-    const chosen = rangeRows(reading, pageSelect(reading), range, size.rows)
-    return await textDocuments(db, reading, chosen, { version, bytes: size.bytes, keys: false })
-  }
+  if (reading.sql) return await textPage(db, reading, range, size, version)
   const chosen = rangeRows(reading, keySelect(reading), range, Math.min(size.rows, maxInstances))
   return await instanceDocuments(db, reading, chosen, { version, bytes: size.bytes })
 }
@@ -57,7 +55,7 @@ async function readKnown(
 ): Promise<Documents> {
   if (reading.sql) {
     const chosen = keyedRows(reading, pageSelect(reading), keys)
-    return await textDocuments(db, reading, chosen, { version, bytes: null, keys: true })
+    return await textDocuments(db, reading, chosen, { version, keys: true })
   }
   return await instanceDocuments(db, reading, keyedRows(reading, keySelect(reading), keys), { version, bytes: null })
 }
@@ -94,26 +92,48 @@ async function run<Row extends object>(db: Queryable, { sql, values }: Statement
   return await db.query<Row>(sql, values)
 }
 
+/** Rows of the first page, whose documents may have any size. */
+const firstRows = 100
+
+// Half as much again as a page holds, so that few pages are read short and little is read for nothing.
+const surplus = 1.5
+
+async function textPage(
+  db: Queryable,
+  reading: Reading,
+  range: KeyRange,
+  size: PageSize,
+  version: string,
+): Promise<Documents> {
+  const fitting = reading.bytesPerRow === undefined ? firstRows : Math.ceil(surplus * size.bytes / reading.bytesPerRow)
+  const rows = Math.max(1, Math.min(size.rows, fitting))
+  const documents = await textDocuments(db, reading, rangeRows(reading, pageSelect(reading), range, rows), {
+    version,
+    keys: false,
+  })
+  if (documents.count > 0) reading.bytesPerRow = documents.body.length / documents.count
+  return cutText(documents, size.bytes)
+}
+
 interface TextRow {
   count: number
   body: string
   keys: string[] | null
-  last: string | null
 }
 
 type Limits = Parameters<typeof bulkText>[3]
 
 async function textDocuments(db: Queryable, reading: Reading, chosen: Statement, limits: Limits): Promise<Documents> {
   const [row] = await run<TextRow>(db, bulkText(reading, reading.sql!, chosen, limits))
-  const { count, body, keys, last } = row!
-  return { count, body, keys: keys ?? [], last }
+  const { count, body, keys } = row!
+  return { count, body, keys: keys ?? [], last: lastKey(body) }
 }
 
 async function instanceDocuments(
   db: Queryable,
   reading: Reading,
   chosen: Statement,
-  limits: Omit<Limits, 'keys'>,
+  limits: RowsLimits,
 ): Promise<Documents> {
   const rows = await run<{ key: string }>(db, chosen)
   return await rowDocuments(reading, rows.map((each) => each.key), limits)

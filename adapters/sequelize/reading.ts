@@ -23,6 +23,8 @@ export interface Reading extends Rows {
   document: MakeDocument | undefined
   /** Set when PostgreSQL makes the documents; else Sequelize does. */
   sql: DocumentSql | undefined
+  /** Bytes of a line pair on the page before; it bounds the next one before it is read. */
+  bytesPerRow: number | undefined
   /** Why Sequelize makes the documents. */
   reason: string | undefined
 }
@@ -35,7 +37,16 @@ export async function prepareReading(db: Queryable, plan: Plan, document: MakeDo
   const columns = places.flatMap((each) => columnsIn(catalog, each, [...each.columns]))
   await learnTypes(plan.model.sequelize!, columns)
   const order = orderOf(plan)
-  const reading: Reading = { plan, catalog, key, order, document, sql: undefined, reason: undefined }
+  const reading: Reading = {
+    plan,
+    catalog,
+    key,
+    order,
+    document,
+    sql: undefined,
+    reason: undefined,
+    bytesPerRow: undefined,
+  }
   reading.reason = document ? 'the definition has document()' : rowsReason(reading, places)
   if (reading.reason === undefined) await chooseSql(db, reading)
   if (!reading.sql) await assertConditions(db, reading)
@@ -61,7 +72,7 @@ async function chooseSql(db: Queryable, reading: Reading): Promise<void> {
     return
   }
   const chosen = rangeRows(reading, pageSelect(reading), { after: null, upTo: null }, 1)
-  const { sql: text, values } = bulkText(reading, sql, chosen, { version: '1', bytes: null, keys: true })
+  const { sql: text, values } = bulkText(reading, sql, chosen, { version: '1', keys: true })
   // A literal of the user's may name an alias that exists only in Sequelize's own statement.
   const fault = await faultOf(db, { sql: text, values })
   if (fault === undefined) reading.sql = sql
@@ -84,7 +95,7 @@ async function faultOf(db: Queryable, { sql, values }: Statement): Promise<strin
     await db.query(`EXPLAIN ${sql}`, values)
     return undefined
   } catch (error) {
-    if (!sqlState(error).startsWith('42')) throw error
+    if (!/^(42|54)/.test(sqlState(error))) throw error
     return (error as Error).message
   }
 }
