@@ -7,6 +7,7 @@ import process from 'node:process'
 import { Client } from '@elastic/elasticsearch'
 import pg from 'pg'
 import { Sequelize } from 'sequelize'
+import { beforeEnd } from './servers/keeper.ts'
 
 export { killTree, type Running, spawnCli, startCli } from './cli.ts'
 export { temporaryApp } from './app.ts'
@@ -43,17 +44,21 @@ export async function createWorld(servers: WorldServers = {}): Promise<World> {
   const sequelize = new Sequelize(databaseUrl, { logging: false })
   const client = new Client({ node: elasticsearchUrl })
   const prefix = `${name}_`
+  const drop = async () => {
+    forget()
+    await sequelize.close()
+    await removeIndexes(client, prefix).finally(() => client.close())
+    await onServer(serverUrl, `DROP DATABASE IF EXISTS "${name}" WITH (FORCE)`)
+  }
+  // For a run that is interrupted, or a spec that failed before it could drop it.
+  const forget = beforeEnd(drop)
   return {
     databaseUrl,
     elasticsearchUrl,
     prefix,
     sequelize,
     client,
-    drop: async () => {
-      await sequelize.close()
-      await removeIndexes(client, prefix).finally(() => client.close())
-      await onServer(serverUrl, `DROP DATABASE IF EXISTS "${name}" WITH (FORCE)`)
-    },
+    drop,
   }
 }
 

@@ -65,8 +65,19 @@ export function keepProject(name: string): void {
   tell(`project ${name}`)
 }
 
+const atEnd = new Set<() => Promise<void>>()
+
+/** Does this before everything is ended, for at most ten seconds; gives the function that takes it back. */
+export function beforeEnd(work: () => Promise<void>): () => void {
+  atEnd.add(work)
+  return () => void atEnd.delete(work)
+}
+
 /** Ends everything this process started, removes its folders, and waits for that. */
 export async function endAll(): Promise<void> {
+  const works = Promise.allSettled([...atEnd].map((work) => work()))
+  atEnd.clear()
+  await Promise.race([works, sleep(10_000, undefined, { ref: false })])
   const closing = keeper
   keeper = undefined
   if (closing === undefined) return

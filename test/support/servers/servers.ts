@@ -39,23 +39,13 @@ const titles = { postgres: 'PostgreSQL', elasticsearch: 'Elasticsearch' } as con
 export async function startServers(): Promise<Servers> {
   const ways = { postgres: await wayOf('postgres'), elasticsearch: await wayOf('elasticsearch') }
   process.stderr.write(`Servers: PostgreSQL ${ways.postgres.how}, Elasticsearch ${ways.elasticsearch.how}.\n`)
-  const stop = async () => {
-    await Promise.allSettled(started.splice(0).map((server) => server.stop()))
-    await endAll()
-  }
-  const started: Server[] = []
-  const start = async (way: Way) => {
-    const server = await way.start()
-    started.push(server)
-    return server.url
-  }
-  const starting = [start(ways.postgres), start(ways.elasticsearch)] as const
+  const starting = [ways.postgres.start(), ways.elasticsearch.start()] as const
   try {
-    const [databaseUrl, elasticsearchUrl] = await Promise.all(starting)
-    return { databaseUrl, elasticsearchUrl, stop }
+    const [postgres, elasticsearch] = await Promise.all(starting)
+    return { databaseUrl: postgres.url, elasticsearchUrl: elasticsearch.url, stop: endAll }
   } catch (error) {
     await Promise.allSettled(starting)
-    await stop()
+    await endAll()
     throw error
   }
 }
