@@ -131,14 +131,15 @@ describe('every write of Sequelize', function () {
     await search.start()
   })
   after(async () => {
-    await search.stop()
-    await sequelize.close()
+    await search?.stop()
+    await sequelize?.close()
     await library.drop()
   })
 
   beforeEach(async () => {
     await models.Author.destroy({ where: {} })
     await models.Book.destroy({ where: {}, force: true })
+    await models.Review.destroy({ where: {} })
     await models.Tag.destroy({ where: {} })
     await models.Author.bulkCreate([{ id: author, name: 'One', country: 'IS' }, { name: 'Two' }])
     await models.Book.bulkCreate(
