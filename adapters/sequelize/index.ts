@@ -4,3 +4,4 @@
  */
 export { fromModel, type FromModelOptions } from './source.ts'
 export type { Reads, SequelizeSource } from './plan.ts'
+export type { AnyModel } from './tables.ts'

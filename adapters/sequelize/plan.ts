@@ -13,7 +13,9 @@ import { whereColumns } from './where.ts'
 
 /** What is read from one table, over all places where it occurs. */
 export interface Reads {
+  /** The table. */
   table: Table
+  /** The model it is read through. */
   model: AnyModel
   /** Columns documents read, filter on or join by; a change of others concerns no document. */
   columns: string[]

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { expect } from 'chai'
 import { col, DataTypes, fn, literal, type Model, type ModelStatic, Op } from 'sequelize'
 import { fromSequelize } from '../../adapters/sequelize/database.ts'
@@ -189,6 +190,33 @@ describe('a source made from a model', () => {
       })
     })
   }
+
+  it('reads committed rows also where a transaction is in the air', async () => {
+    const model = await newModel(simple, noTimes, numbered(1))
+    const { Sequelize } = await import('sequelize')
+    const current = new AsyncLocalStorage<Map<string, unknown>>()
+    Sequelize.useCLS({
+      run: (work: () => unknown) => current.run(new Map(current.getStore()), work),
+      bind: (work: unknown) => work,
+      get: (name: string) => current.getStore()?.get(name),
+      set: (name: string, value: unknown) => void current.getStore()?.set(name, value),
+    } as never)
+    try {
+      await world.sequelize.transaction(async () => {
+        await model.update({ value: 'uncommitted' }, { where: { id: 1 } })
+        expect(await model.count({ where: { value: 'uncommitted' } })).to.equal(1)
+        for (const [way, options] of ways) {
+          expect(parsed(await fromModel(model, options).byKeys(db, ['1'], '1')).get('1'), way).to.deep.equal({
+            id: 1,
+            value: 'v1',
+          })
+        }
+      })
+    } finally {
+      // There is no official way back.
+      delete (Sequelize as unknown as { _cls?: unknown })._cls
+    }
+  })
 
   it('makes a page with includes in one statement, without a row more for a child', async () => {
     const asked: string[] = []
