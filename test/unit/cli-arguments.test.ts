@@ -14,6 +14,7 @@ describe('cli arguments', () => {
     expect(splitGlobals(['up', '--config=b=c.ts', '--step', '2'])).to.deep.equal({
       config: 'b=c.ts',
       verbose: false,
+      version: false,
       args: ['up', '--step', '2'],
     })
   })
