@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { createWorld, type Server, startOwn, waitFor, whyNoOwn } from '../support/world.ts'
 
 describe('servers of a spec of its own', function () {
-  this.timeout(180_000)
+  this.timeout(600_000)
   let postgres: Server
   let elasticsearch: Server
 

@@ -79,7 +79,7 @@ async function startNode(home: string, folder: string, java: string, port: numbe
     log,
     user: serverUser,
   })
-  await untilUp('Elasticsearch', group, log, 180_000, () => answers(port))
+  await untilUp('Elasticsearch', group, log, 300_000, () => answers(port))
   return group
 }
 
