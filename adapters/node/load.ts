@@ -110,6 +110,8 @@ function registerRequire(): void {
 
 const requireTypeScript: Handler = (module, path) => {
   const typescript = compilerFor(path)
-  if (!typescript) throw new Error(`${path} is TypeScript: npm install --save-dev typescript@5`)
-  module._compile(compile(typescript, path, 'commonjs'), path)
+  if (typescript) return module._compile(compile(typescript, path, 'commonjs'), path)
+  // Later Nodes strip types themselves.
+  if ((process.features as { typescript?: unknown }).typescript) return loader._extensions['.js']!(module, path)
+  throw new Error(`${path} is TypeScript: npm install --save-dev typescript@5`)
 }
