@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path/posix'
 import glob from 'fast-glob'
 import ts from 'typescript'
 
-const ground = ['src/ports', 'src/errors', 'src/sql', 'src/events', 'src/redact']
+const ground = ['src/ports', 'src/errors', 'src/sql', 'src/events', 'src/redact', 'src/version']
 const store = [...ground, 'src/store']
 const search = [...store, 'src/search']
 const config = ['src/config']
@@ -19,6 +19,7 @@ const mayImport: Record<string, string[]> = {
   'src/sql': ground,
   'src/events': ground,
   'src/redact': ground,
+  'src/version': ground,
   'src/config': [...ground, 'src/search/definition'],
   'src/store': store,
   'src/search': search,
