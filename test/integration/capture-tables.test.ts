@@ -1,8 +1,19 @@
 import { expect } from 'chai'
 import { DataTypes, type Model, type ModelStatic, Sequelize } from 'sequelize'
 import { installCapture } from '../../adapters/sequelize/capture.ts'
+import { fromModel } from '../../adapters/sequelize/index.ts'
+import { defineIndex } from '../../src/search/definition.ts'
 import { createWorld, type World } from '../support/world.ts'
-import { type App, book, definitionsOf, type Library, openApp, openLibrary, reads } from './capture.world.ts'
+import {
+  type App,
+  book,
+  defineModels,
+  definitionsOf,
+  type Library,
+  openApp,
+  openLibrary,
+  reads,
+} from './capture.world.ts'
 
 type AnyModel = ModelStatic<Model<Record<string, unknown>, Record<string, unknown>>>
 
@@ -55,6 +66,30 @@ describe('capture of tables out of the ordinary', () => {
     installCapture({ sequelize, ...options })
     return { Thing, warnings, id: `${schema}.${name}`, close: () => sequelize.close() }
   }
+
+  it('watches what a source made from a model reads, and nothing else', async () => {
+    const sequelize = new Sequelize(world.databaseUrl, { logging: false })
+    const { Author, Book, Tag, Review } = defineModels(sequelize)
+    const include = [{ model: Author, as: 'author', attributes: ['name'] }, {
+      model: Tag,
+      as: 'tags',
+      attributes: ['label'],
+    }]
+    const source = fromModel(Book, { attributes: ['id', 'title'], include })
+    const definitions = [defineIndex({ name: 'books', mappings: {}, source })]
+    installCapture({ sequelize, definitions, schema: 'elastic_umzug', wake: () => {} })
+    await Review.update({ stars: 9 }, { where: {} })
+    await Book.update({ notes: 'x', pages: 9 }, { where: {}, silent: true })
+    await Author.update({ rank: 9, bio: 'x' }, { where: {} })
+    expect(await library.recorded()).to.deep.equal([])
+    await Author.update({ name: 'x' }, { where: { id: 1 } })
+    await Book.update({ title: 'x' }, { where: { id: book(1) }, silent: true })
+    await (await Book.findByPk(book(1)) as unknown as { setTags(tags: string[]): Promise<void> }).setTags(['3'])
+    const seen = (await library.recorded()).map((each) => [each.table_name, each.rows!.length, each.columns])
+    expect(seen.slice(0, 2)).to.deep.equal([['public.authors', 1, ['name']], ['public.books', 1, ['title']]])
+    expect(seen.slice(2)).to.have.deep.members([['public.book_tags', 2, null], ['public.book_tags', 1, null]])
+    await sequelize.close()
+  })
 
   describe('truncate', () => {
     it('records the whole table, and those emptied with it', async () => {
@@ -157,6 +192,18 @@ describe('capture of tables out of the ordinary', () => {
       } FROM shop.things t, (SELECT rows -> 0 AS image FROM elastic_umzug.changes ORDER BY id DESC LIMIT 1) c`,
     ) as unknown as [[Record<string, boolean>]]
     expect(same).to.deep.equal(Object.fromEntries(Object.keys(columns).map((name) => [name, true])))
+    await table.close()
+  })
+
+  it('gives back a column that two attributes stand for', async () => {
+    const table = await captured('CREATE TABLE twice (id int PRIMARY KEY, label text)', 'twice', {
+      id: { type: DataTypes.INTEGER, primaryKey: true },
+      label: DataTypes.TEXT,
+      title: { type: DataTypes.TEXT, field: 'label' },
+    }, ['id'])
+    const made = await table.Thing.create({ id: 1, label: 'x' })
+    expect(made.get('label')).to.equal('x')
+    expect(await rows('public.twice')).to.deep.equal([{ id: '1' }])
     await table.close()
   })
 

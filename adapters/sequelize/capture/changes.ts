@@ -2,6 +2,7 @@
  * SQL that records changed rows, inside the statement that changes them.
  * @module
  */
+import { ElasticUmzugError } from '../../../src/errors.ts'
 import { quoteName, quoteTable } from '../../../src/sql.ts'
 import type { Table } from '../../../src/ports.ts'
 import type { KeyColumn } from '../keys.ts'
@@ -72,7 +73,9 @@ export function recording(changes: string, watched: Watched, statement: Statemen
   const { body, fields } = withoutReturning(statement)
   const whole = fields.includes('*')
   const captured = watched.capture.map((each, at) => ({ name: each, as: `"elastic_umzug_${at}"` }))
-  const returned = whole ? ['*'] : [...fields, ...captured.map(({ name, as }) => `${quoteName(name)}::text AS ${as}`)]
+  const returned = whole
+    ? ['*']
+    : [...new Set(fields), ...captured.map(({ name, as }) => `${quoteName(name)}::text AS ${as}`)]
   const given = whole ? {} : Object.fromEntries(captured.map(({ name, as }) => [name, as]))
   const images = imagesOf(watched.capture, written, given)
   return `WITH ${written} AS (${body} RETURNING ${returned.join(', ')}), ` +
@@ -81,10 +84,16 @@ export function recording(changes: string, watched: Watched, statement: Statemen
 }
 
 function withoutReturning({ sql, returning }: Statement): { body: string; fields: readonly string[] } {
-  const body = sql.replace(/[\s;]+$/, '')
+  let end = sql.length
+  while (end > 0 && ' \n;'.includes(sql[end - 1]!)) end--
+  const body = sql.slice(0, end)
   if (!returning) return { body, fields: [] }
   const fragment = returning.fragment.trim()
-  if (!body.endsWith(fragment)) throw new Error(`This release of Sequelize makes a statement that is not known: ${sql}`)
+  if (!body.endsWith(fragment)) {
+    throw new ElasticUmzugError('CONFIG_INVALID', 'This release of Sequelize makes a statement that is not known.', {
+      next: 'npm install sequelize@^6.37',
+    })
+  }
   return { body: body.slice(0, -fragment.length), fields: returning.fields }
 }
 
