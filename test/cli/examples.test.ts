@@ -3,12 +3,10 @@
  * @module
  */
 import { expect } from 'chai'
-import { execFile } from 'node:child_process'
 import { readdir, readFile } from 'node:fs/promises'
-import { promisify } from 'node:util'
+import { run } from '../support/shell.ts'
 
 const runsOnDeno = 'Deno' in globalThis
-const run = promisify(execFile)
 
 /** Lines that an example's output must have, by its folder. */
 const keyLines: Record<string, RegExp[]> = {
@@ -34,8 +32,8 @@ describe('examples', () => {
   for (const [folder, lines] of Object.entries(keyLines)) {
     it(`${folder}: the README's command does what it says`, async function () {
       this.timeout(300_000)
-      const { stdout } = await run('sh', ['-c', await commandOf(folder)])
-      for (const line of lines) expect(stdout).to.match(line)
+      const printed = await run('sh', ['-c', await commandOf(folder)])
+      for (const line of lines) expect(printed).to.match(line)
     })
   }
 })

@@ -3,15 +3,13 @@
  * @module
  */
 import { expect } from 'chai'
-import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { homedir, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { promisify } from 'node:util'
+import { run } from '../support/shell.ts'
 import { createWorld, type World } from '../support/world.ts'
 
-const run = promisify(execFile)
 const files = {
   'package.json': '{ "private": true }',
   'search.cjs': `
@@ -74,7 +72,7 @@ describe('the packed package', function () {
   before(async function () {
     if ('Deno' in globalThis) this.skip()
     app = await mkdtemp(join(tmpdir(), 'elastic-umzug-app-'))
-    await run('npm', ['pack', '--silent', '--pack-destination', app])
+    await run('npm', ['pack', '--pack-destination', app])
     tarball = join(app, (await readdir(app)).find((each) => each.endsWith('.tgz'))!)
     await writeFiles(app)
     await run('npm', ['install', ...quiet, tarball, ...peers], { cwd: app })
@@ -92,34 +90,26 @@ describe('the packed package', function () {
   })
 
   it('holds what is needed to run, and nothing else', async () => {
-    const { stdout } = await run('tar', ['-tzf', tarball])
-    const others = stdout.trim().split('\n').filter((each) =>
+    const paths = await run('tar', ['-tzf', tarball])
+    const others = paths.trim().split('\n').filter((each) =>
       !/^package\/dist\/(src|adapters)\/.*\.(js|d\.ts)$/.test(each)
     )
     for (const each of others) expect(each).to.match(/^package\/(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/)
   })
 
   it('npx umzug up runs ours', async () => {
-    const { stdout } = await run('npx', ['umzug', 'up'], { cwd: app, env: envOf(world) })
-    expect(stdout).to.contain('1 migration applied, 1 index changed')
+    const printed = await run('npx', ['umzug', 'up'], { cwd: app, env: envOf(world) })
+    expect(printed).to.contain('1 migration applied, 1 index changed')
     expect(await world.client.count({ index: `${world.prefix}books` })).to.have.property('count', 1)
   })
 
   for (const resolution of ['nodenext', 'bundler'] as const) {
     it(`types resolve under ${resolution}`, async () => {
       const module = resolution === 'bundler' ? 'esnext' : 'nodenext'
-      await run(resolve('node_modules/.bin/tsc'), [
-        ...[
-          '--noEmit',
-          '--strict',
-          '--skipLibCheck',
-          '--target',
-          'es2022',
-          '--typeRoots',
-          resolve('node_modules/@types'),
-        ],
-        ...['--module', module, '--moduleResolution', resolution, '--types', 'node', 'types/app.ts'],
-      ], { cwd: app }).catch(({ stdout }) => expect.fail(stdout))
+      const options =
+        `--noEmit --strict --skipLibCheck --target es2022 --module ${module} --moduleResolution ${resolution}`
+      const types = ['--types', 'node', '--typeRoots', resolve('node_modules/@types')]
+      await run(resolve('node_modules/.bin/tsc'), [...options.split(' '), ...types, 'types/app.ts'], { cwd: app })
     })
   }
 
@@ -129,18 +119,18 @@ describe('the packed package', function () {
       if (!node) return this.skip()
       const options = { cwd: app, env: envOf(world) }
       const alias = `${world.prefix}books\n`
-      expect((await run(node, ['required.cjs'], options)).stdout).to.equal(alias)
-      expect((await run(node, ['esm/imported.js'], options)).stdout).to.equal(alias)
+      expect(await run(node, ['required.cjs'], options)).to.equal(alias)
+      expect(await run(node, ['esm/imported.js'], options)).to.equal(alias)
       const bin = '../node_modules/.bin/umzug'
       for (const folder of ['esm', 'typescript']) {
-        const { stdout } = await run(node, [bin, 'up'], { ...options, cwd: join(app, folder) })
-        expect(stdout, folder).to.contain('applied')
+        const printed = await run(node, [bin, 'up'], { ...options, cwd: join(app, folder) })
+        expect(printed, folder).to.contain('applied')
       }
     })
   }
 })
 
-const quiet = ['--silent', '--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts']
+const quiet = ['--loglevel=error', '--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts']
 const peers = ['sequelize@6', 'pg@8', '@elastic/elasticsearch@8', 'umzug@3']
 
 async function writeFiles(folder: string): Promise<void> {
