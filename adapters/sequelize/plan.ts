@@ -25,7 +25,11 @@ export interface Reads {
 
 /** A source made from a model. */
 export interface SequelizeSource extends Source {
-  /** What is read from each table. Resolved at first use: associations may be set up after the source is made. */
+  /**
+   * What is read from each table. Resolved at first use: associations may be set up after the source is made. Once the
+   * source was used with a database, `columns` are all those of a table in which the database itself changes some.
+   * Throws `SOURCE_INVALID` when the options cannot be read.
+   */
   readonly reads: readonly Reads[]
   /** The instance of the model. */
   readonly sequelize: Sequelize

@@ -32,6 +32,9 @@ export interface FromModelOptions<M extends Model = Model>
  * associations may be set up later. Where no `document`, getter, virtual attribute, find hook or expression asks for
  * instances, PostgreSQL makes the documents itself.
  *
+ * What a literal or a function in a condition reads from other tables is not known: changes there concern no document.
+ * With `document`, `count` makes every document, because only that tells which rows have one.
+ *
  * Throws `DEFINITION_INVALID` when it is given no model. Using the source throws `SOURCE_INVALID` for a model without
  * primary key, an include that is no association, an attribute, column or table that does not exist, and options that
  * leave out rows by number (`limit`, `offset`).

@@ -22,6 +22,10 @@ export interface Rows {
   key: readonly Column[]
 }
 
+// A model may have any name, and its name is its alias: these are hardly among them.
+const askedName = 'elastic_umzug_asked'
+const cutName = 'elastic_umzug_cut'
+
 function fromRows({ plan }: Rows): string {
   return `${quoteTable(plan.table)} AS ${quoteName(plan.alias)}`
 }
@@ -50,12 +54,12 @@ export function keyedRows(rows: Rows, select: string, keys: readonly string[]): 
   const split = keys.map((each) => [each, splitKey(each, key.length)] as const).filter(([, parts]) => parts)
   const values = [split.map(([text]) => text), ...key.map((_, index) => split.map(([, parts]) => parts![index]))]
   const names = key.map((_, index) => `part${index}`)
-  const asked = `unnest(${values.map((_, index) => `$${index + 1}::text[]`).join(', ')}) AS asked(key, ${
+  const asked = `unnest(${values.map((_, index) => `$${index + 1}::text[]`).join(', ')}) AS ${askedName}(key, ${
     names.join(', ')
   })`
-  const typed = key.map(({ type }, index) => `asked.${names[index]}::${type}`)
+  const typed = key.map(({ type }, index) => `${askedName}.${names[index]}::${type}`)
   const joined = key.map(({ name }, index) => `${column(plan.alias, name)} = ${typed[index]}`)
-  const where = whereAll([...joined, `${keyText(plan.alias, key)} = asked.key`, ...conditions(plan)])
+  const where = whereAll([...joined, `${keyText(plan.alias, key)} = ${askedName}.key`, ...conditions(plan)])
   return { sql: `SELECT ${select} FROM ${asked}, ${fromRows(rows)}${where}`, values }
 }
 
@@ -113,16 +117,16 @@ export function cutKeys(rows: Rows, parts: number): Statement {
   const columns = key.map(({ name }, index) => `${column(plan.alias, name)} AS k${index}`).join(', ')
   const order = keyOrder(plan.alias, key)
   const from = fromRows(rows)
-  const beyond = compareKey(plan.alias, key, '>', key.map((_, index) => `cut.k${index}`))
+  const beyond = compareKey(plan.alias, key, '>', key.map((_, index) => `${cutName}.k${index}`))
   const names = key.map((_, index) => ({ name: `k${index}`, type: key[index]!.type }))
   const sql =
     `WITH RECURSIVE step AS MATERIALIZED (SELECT greatest(1, ceil(count(*) / $1::float8))::bigint AS size FROM ${from}),
-cut AS (
+${cutName} AS (
   (SELECT 1 AS n, ${columns} FROM ${from} ORDER BY ${order} OFFSET (SELECT size - 1 FROM step) LIMIT 1)
   UNION ALL
-  (SELECT cut.n + 1, next.* FROM cut CROSS JOIN LATERAL (
+  (SELECT ${cutName}.n + 1, next.* FROM ${cutName} CROSS JOIN LATERAL (
     SELECT ${columns} FROM ${from} WHERE ${beyond} ORDER BY ${order} OFFSET (SELECT size - 1 FROM step) LIMIT 1) next
-   WHERE cut.n < $1::int - 1))
-SELECT ${keyText('cut', names)} AS key FROM cut WHERE n < $1::int ORDER BY n`
+   WHERE ${cutName}.n < $1::int - 1))
+SELECT ${keyText(cutName, names)} AS key FROM ${cutName} WHERE n < $1::int ORDER BY n`
   return { sql, values: [parts] }
 }
