@@ -31,7 +31,6 @@ describe('capture between sessions', () => {
     const sql = `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`
     return (await library.outside.query(sql))[0].length > 0
   }
-  const untilWaiting = () => waitFor(waiting)
   const rowsOf = async (table: string) =>
     (await library.recorded()).filter((each) => each.table_name === `public.${table}`).flatMap((each) =>
       each.rows ?? []
@@ -39,16 +38,17 @@ describe('capture between sessions', () => {
   const parentsOf = async (id: string) =>
     new Set((await rowsOf('books')).filter((each) => each.id === id).map((each) => each.author_id))
 
-  // Runs a write while another session holds a row, which it lets go by its own way.
+  // Runs a write while another session holds a row, which it lets go when the write waits and more has happened.
   const during = async (
     held: (t: Transaction) => Promise<unknown>,
     write: () => Promise<unknown>,
-    from = one,
+    meanwhile = (): Promise<unknown> => Promise.resolve(),
   ): Promise<void> => {
-    const t = await from.sequelize.transaction()
+    const t = await one.sequelize.transaction()
     await held(t)
     const written = write()
-    await untilWaiting()
+    await waitFor(waiting)
+    await meanwhile()
     await t.commit()
     await written
   }
@@ -73,12 +73,8 @@ describe('capture between sessions', () => {
   it('a row that begins to match while the update waits is recorded when it is changed', async () => {
     await during(
       (transaction) => one.models.Book.update({ title: 'held' }, { where: { id: book(1) }, transaction }),
-      async () => {
-        const updated = two.models.Book.update({ pages: 500 }, { where: { title: ['book 1', 'held', 'late'] } })
-        await untilWaiting()
-        await library.outside.query(`UPDATE books SET title = 'late' WHERE id = '${book(6)}'`)
-        await updated
-      },
+      () => two.models.Book.update({ pages: 500 }, { where: { title: ['book 1', 'held', 'late'] } }),
+      () => library.outside.query(`UPDATE books SET title = 'late' WHERE id = '${book(6)}'`),
     )
     const changed = (await library.snapshot()).get('books')!.filter((each) => each.pages === '500').map((each) =>
       each.id
@@ -91,14 +87,11 @@ describe('capture between sessions', () => {
   it('a row that begins to match while a delete with cascades waits is left, or recorded', async () => {
     await during(
       (transaction) => one.models.Author.update({ rank: 9 }, { where: { id: 1 }, transaction }),
-      async () => {
-        const destroyed = two.models.Author.destroy({ where: { rank: [0, 9] } })
-        await untilWaiting()
-        await library.outside.query(
+      () => two.models.Author.destroy({ where: { rank: [0, 9] } }),
+      () =>
+        library.outside.query(
           `INSERT INTO authors (id, name, rank) VALUES (70, 'late', 9); INSERT INTO books (title, author_id) VALUES ('late', 70)`,
-        )
-        await destroyed
-      },
+        ),
     )
     const left = (await library.snapshot()).get('authors')!.map((each) => each.id)
     expect(left).to.deep.equal(['70'])
