@@ -24,7 +24,7 @@ export interface Config {
   /** The application's own `@elastic/elasticsearch` client; without it, SQL and data migrations only. */
   elasticsearch?: object
   /** Globs of migration files, relative to the config file; or anything that Umzug's `migrations` takes. */
-  migrations?: string | string[] | object[] | ((context: never) => unknown)
+  migrations?: string | string[] | object | ((context: never) => unknown)
   /** Where executed migrations are recorded. */
   migrationStorage?: MigrationStorage
   /** Folder with own migration templates, relative to the config file. */

@@ -11,11 +11,13 @@
  * @module
  */
 export { type Config, defineConfig, type MigrationStorage } from './config.ts'
-export { type Definition, type DefinitionOptions, defineIndex } from './search/definition.ts'
+export { defineIndex, type Definition, type DefinitionOptions } from './search/definition.ts'
 export { type ComposeOptions, elasticUmzug } from './compose.ts'
 export type { ElasticUmzug } from './plugin.ts'
 export { ElasticUmzugError, type ErrorCode, errorCodes, type ErrorParts, NoAnswerError } from './errors.ts'
 export type { Events, Listener } from './events.ts'
+export type { IndexCommands } from './commands/indexes.ts'
+export type { Migration } from './migration.ts'
 export type {
   Change,
   ChangedRow,

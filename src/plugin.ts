@@ -74,7 +74,7 @@ export function createPlugin(parts: PluginParts): ElasticUmzug {
 
   return {
     get umzug() {
-      return umzug ??= migrationRunner(base, { onLine: (line) => runtime.write(`${line}\n`) })
+      return umzug ??= migrationRunner(base, { onLine: (line) => runtime.writeError(`${line}\n`) })
     },
     versions: indexCommands(base),
     queue: queueCommands(base),

@@ -4,8 +4,8 @@
  */
 import type {
   CommandLineAction,
-  CommandLineChoiceParameter,
   CommandLineFlagParameter,
+  CommandLineStringParameter,
 } from '@rushstack/ts-command-line'
 import { ElasticUmzugError } from '../errors.ts'
 import type { MigrateDownOptions, MigrateUpOptions } from '../commands/up.ts'
@@ -105,7 +105,7 @@ class Down extends DownAction {
 
 class Create extends CreateAction {
   readonly #session: Session
-  #template!: CommandLineChoiceParameter
+  #template!: CommandLineStringParameter
 
   constructor(session: Session) {
     super(standIn({ create: (options: Parameters<Runner['create']>[0]) => this.#run(options) }))
@@ -114,12 +114,10 @@ class Create extends CreateAction {
 
   override onDefineParameters(): void {
     super.onDefineParameters()
-    this.#template = this.defineChoiceParameter({
+    this.#template = this.defineStringParameter({
       parameterLongName: '--template',
-      description:
-        'What the file starts with. Files of the folder `templates` of the config come before the built-in ones.',
-      alternatives: ['umzug', 'sql', 'search'],
-      defaultValue: 'umzug',
+      argumentName: 'NAME',
+      description: "What the file begins with: search, sql, umzug, or one of the project's own templates.",
     })
   }
 

@@ -61,7 +61,7 @@ export function migrationRunner(base: Base, options: CommandOptions = {}, within
       return await base.run(name, options, async (run) => {
         current = run
         return await capturing(base, () => work(run.action))
-      })
+      }).finally(() => current = undefined)
     },
     onLine: (line) => (current?.say ?? options.onLine ?? (() => {}))(line),
   })
@@ -87,45 +87,19 @@ export async function down(base: Base, migrate: MigrateDownOptions, options: Com
   return reverted.map((each) => each.name)
 }
 
-/** What `up` would do, a line each; changes nothing. Throws `MIGRATION_UNKNOWN`. */
+/** What `up` would do, a line each; changes nothing. */
 export async function planUp(base: Base, options: UpOptions = {}): Promise<string[]> {
-  const { pending, executed } = await migrationNames(base)
-  const migrations = chosenFrom(pending, executed, options.migrate as Choice)
+  const names = await migrationRunner(base, options).plan('up', options.migrate)
   const searching = options.search !== false && base.definitions.length > 0
   const steps: Step[] = options.activate === false ? ['created', 'populated'] : ['created', 'populated', 'activated']
   const indexes = searching ? await planIndexes(base, base.definitions, steps, await isApplied(base.store)) : []
-  return [...migrations.map((name) => `${name}: would be applied`), ...indexes]
+  return [...names.map((name) => `${name}: would be applied`), ...indexes]
 }
 
-/** What `down` would do, a line each; changes nothing. Throws `MIGRATION_UNKNOWN`. */
+/** What `down` would do, a line each; changes nothing. */
 export async function planDown(base: Base, migrate: MigrateDownOptions): Promise<string[]> {
-  const { pending, executed } = await migrationNames(base)
-  const { to, migrations, step } = migrate as Choice
-  const chosen = to === undefined && migrations === undefined ? { step: step ?? 1 } : { to, migrations }
-  return chosenFrom(executed.reverse(), pending, chosen).map((name) => `${name}: would be reverted`)
-}
-
-async function migrationNames(base: Base): Promise<{ pending: string[]; executed: string[] }> {
-  const runner = migrationRunner(base)
-  const names = (all: readonly { name: string }[]) => all.map((each) => each.name)
-  return { pending: names(await runner.pending()), executed: names(await runner.executed()) }
-}
-
-interface Choice {
-  to?: string | 0 | undefined
-  step?: number | undefined
-  migrations?: string[] | undefined
-}
-
-// The same choice as Umzug's: `to` includes its name, and 0 is everything.
-function chosenFrom(names: string[], others: string[], { to, step, migrations }: Choice = {}): string[] {
-  const known = (name: string) => knownName(name, [...names, ...others])
-  if (migrations) {
-    const asked = migrations.map(known)
-    return names.filter((each) => asked.includes(each))
-  }
-  if (to) return names.slice(0, names.indexOf(known(to)) + 1)
-  return names.slice(0, step)
+  const names = await migrationRunner(base).plan('down', migrate)
+  return names.map((name) => `${name}: would be reverted`)
 }
 
 // Migrations write rows through the application's models: those changes have to reach the indexes too.
