@@ -2,20 +2,10 @@ import { expect } from 'chai'
 import { QueryTypes } from 'sequelize'
 import { fromSequelize } from '../../adapters/sequelize/database.ts'
 import { fromModel, type SequelizeSource } from '../../adapters/sequelize/index.ts'
-import { attributesOf } from '../../adapters/sequelize/tables.ts'
 import type { Db, Dependency } from '../../src/ports.ts'
-import {
-  type AnyModel,
-  below,
-  type Bookshop,
-  fillBookshop,
-  openBookshop,
-  pick,
-  type Random,
-  randomFrom,
-  uuidFrom,
-} from '../support/bookshop.ts'
+import { type AnyModel, type Bookshop, fillBookshop, openBookshop, pick, randomFrom } from '../support/bookshop.ts'
 import { readAll } from '../support/both-ways.ts'
+import { changeSomething } from '../support/random-changes.ts'
 import { randomOptions } from '../support/random-options.ts'
 import { createWorld, type World } from '../support/world.ts'
 
@@ -90,59 +80,6 @@ describe('dependencies', () => {
     return found
   }
 
-  async function changeSomething(random: Random): Promise<void> {
-    const model = pick(random, Object.values(shop) as AnyModel[])
-    const rows = await model.findAll({ paranoid: false, order: [...model.primaryKeyAttributes] })
-    const kind = pick(random, ['insert', 'update', 'update', 'update', 'delete', 'key'])
-    const row = rows.length > 0 ? pick(random, rows) : undefined
-    const values = await randomValues(random, model)
-    if (kind === 'insert' || !row) await model.create(values).catch(() => {})
-    else if (kind === 'delete') await row.destroy({ force: true })
-    else if (kind === 'key') {
-      await model.update(values, { where: row.where() as never, paranoid: false }).catch(() => {})
-    } else {
-      const names = Object.keys(attributesOf(model)).filter((name) => !model.primaryKeyAttributes.includes(name))
-      const name = pick(random, names)
-      if (name in values) {
-        await model.update({ [name]: values[name] }, { where: row.where() as never, paranoid: false }).catch(() => {})
-      }
-    }
-  }
-
-  async function randomValues(random: Random, model: AnyModel): Promise<Record<string, unknown>> {
-    const values: Record<string, unknown> = {}
-    for (const [name, { type, references }] of Object.entries(attributesOf(model))) {
-      const kind = String((type as { key?: string }).key)
-      if (references || name === 'chapterCode' || name === 'countryCode') {
-        values[name] = await anotherValue(random, name)
-      } else if (name === 'id' && kind === 'UUID') values[name] = uuidFrom(random)
-      else if (name === 'id') values[name] = 1_000 + below(random, 1_000_000)
-      else if (kind === 'INTEGER') values[name] = below(random, 1_000)
-      else if (kind === 'STRING' || kind === 'TEXT') values[name] = pick(random, ['x', 'y', 'a,b', null])
-      else if (kind === 'BOOLEAN') values[name] = pick(random, [true, false, null])
-      else if (name === 'deletedAt') values[name] = pick(random, [new Date(9e11), null])
-    }
-    return values
-  }
-
-  async function anotherValue(random: Random, name: string): Promise<unknown> {
-    const of: Record<string, [AnyModel, string]> = {
-      authorId: [shop.Author, 'id'],
-      editorId: [shop.Author, 'id'],
-      writerId: [shop.Author, 'id'],
-      bookId: [shop.Book, 'id'],
-      BookId: [shop.Book, 'id'],
-      TagName: [shop.Tag, 'name'],
-      categoryId: [shop.Category, 'id'],
-      parentId: [shop.Category, 'id'],
-      chapterCode: [shop.Chapter, 'code'],
-      countryCode: [shop.Country, 'code'],
-    }
-    const [model, attribute] = of[name]!
-    const rows = await model.findAll({ paranoid: false, order: [attribute] })
-    return rows.length > 0 && random() < 0.9 ? pick(random, rows).get(attribute) : null
-  }
-
   it('name every document whose content differs after random changes', async () => {
     let different = 0
     for (let seed = 1; seed <= Number(process.env['SEEDS'] ?? 12); seed++) {
@@ -161,7 +98,7 @@ describe('dependencies', () => {
       for (let step = 0; step < 12; step++) {
         const before = await readAll(source, db, 500)
         await world.sequelize.query('TRUNCATE logged')
-        for (let change = 0; change < 2; change++) await changeSomething(random)
+        for (let change = 0; change < 2; change++) await changeSomething(shop, random)
         const logged = await world.sequelize.query<Logged>('SELECT * FROM logged ORDER BY n', {
           type: QueryTypes.SELECT,
         })
