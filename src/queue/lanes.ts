@@ -26,6 +26,8 @@ interface Lane {
   running: number
   size: number
   failures: number
+  /** Batches written since the size was last changed. */
+  streak: number
   /** Time on the clock before which no batch is begun. */
   notBefore: number
   /** True until the cluster took a batch again. */
@@ -35,13 +37,19 @@ interface Lane {
 /** Bytes of a request beyond which the next batch is made smaller. */
 const batchBytes = 5_000_000
 const longestPauseMs = 10_000
+/** Batches in a row after which a larger one is tried. */
+const growAfter = 8
+
+function newLane(size: number): Lane {
+  return { running: 0, size, failures: 0, streak: 0, notBefore: 0, away: false }
+}
 
 /** Makes lanes; `onEnd` is called whenever one ends. */
 export function createLanes(options: LaneOptions, signal: AbortSignal, onEnd: () => void): Lanes {
   const lanes = new Map<string, Lane>()
   const running = new Set<Promise<void>>()
   const laneOf = ({ version: { id } }: Served): Lane => {
-    const lane = lanes.get(id) ?? { running: 0, size: options.batchSize, failures: 0, notBefore: 0, away: false }
+    const lane = lanes.get(id) ?? newLane(options.batchSize)
     lanes.set(id, lane)
     return lane
   }
@@ -82,7 +90,10 @@ async function runLane(options: LaneOptions, served: Served, lane: Lane, signal:
     }
     const size = lane.size
     const result = await processBatch(options, served, size)
-    if (result.trouble) return troubled(options, lane, result.trouble)
+    if (result.trouble) {
+      lane.size = Math.min(lane.size, result.claimed)
+      return troubled(options, lane, result.trouble)
+    }
     if (result.claimed > 0) succeeded(options, lane, result)
     if (result.claimed < size) return
   }
@@ -92,13 +103,19 @@ function succeeded({ emitter, batchSize }: LaneOptions, lane: Lane, { sent, clai
   if (lane.away) emitter.emit('queue:search:back', {})
   lane.away = false
   lane.failures = 0
+  // Grown at once, a size that was too large would be tried again after every batch.
+  const grown = ++lane.streak % growAfter === 0 ? lane.size * 2 : lane.size
   const fitting = sent === 0 ? batchSize : Math.floor(batchBytes * claimed / sent)
-  lane.size = Math.max(1, Math.min(batchSize, lane.size * 2, fitting))
+  lane.size = Math.max(1, Math.min(batchSize, grown, fitting))
 }
 
 function troubled(options: LaneOptions, lane: Lane, { scope, reason }: Trouble): void {
-  // A row that cannot be read, or a request that is too large, is found by halves; the others go on without it.
-  if (scope !== 'search') lane.size = Math.max(1, Math.floor(lane.size / 2))
+  if (scope !== 'search' && lane.size > 1) {
+    // A row that cannot be read, or a request that is too large, is found by halves; the others go on without it.
+    lane.size = Math.floor(lane.size / 2)
+    lane.streak = 0
+    return
+  }
   const retryInMs = pause(options, lane)
   if (scope !== 'search') return
   lane.away = true

@@ -55,6 +55,7 @@ export async function startBadNetwork(target: string): Promise<BadNetwork> {
   let port = 0
   let server: Server | undefined
   const open = async () => {
+    if (server) return
     server = createServer((incoming, outgoing) => {
       void serve(target, incoming, outgoing, (passing) => behaviour(passing)).catch(() => outgoing.destroy())
     })
