@@ -90,10 +90,7 @@ async function runLane(options: LaneOptions, served: Served, lane: Lane, signal:
     }
     const size = lane.size
     const result = await processBatch(options, served, size)
-    if (result.trouble) {
-      lane.size = Math.min(lane.size, result.claimed)
-      return troubled(options, lane, result.trouble)
-    }
+    if (result.trouble) return troubled(options, lane, result.trouble, result.claimed)
     if (result.claimed > 0) succeeded(options, lane, result)
     if (result.claimed < size) return
   }
@@ -109,10 +106,10 @@ function succeeded({ emitter, batchSize }: LaneOptions, lane: Lane, { sent, clai
   lane.size = Math.max(1, Math.min(batchSize, grown, fitting))
 }
 
-function troubled(options: LaneOptions, lane: Lane, { scope, reason }: Trouble): void {
-  if (scope !== 'search' && lane.size > 1) {
+function troubled(options: LaneOptions, lane: Lane, { scope, reason }: Trouble, claimed: number = 0): void {
+  if (scope !== 'search' && claimed > 1) {
     // A row that cannot be read, or a request that is too large, is found by halves; the others go on without it.
-    lane.size = Math.floor(lane.size / 2)
+    lane.size = Math.floor(Math.min(lane.size, claimed) / 2)
     lane.streak = 0
     return
   }

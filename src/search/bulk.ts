@@ -64,7 +64,7 @@ export async function sendBulk(
     if (status === 200 && answer.items) return { kind: 'answered', refusals: answer.errors ? refusalsOf(answer) : [] }
     const reason = `${status} ${reasonOf(answer)}`.trim()
     // A server error may come from something in between that gave up waiting while the cluster goes on.
-    return status >= 500 ? { kind: 'unanswered', reason } : { kind: 'refused', status, reason }
+    return status >= 500 || status < 400 ? { kind: 'unanswered', reason } : { kind: 'refused', status, reason }
   } catch (error) {
     if (!(error instanceof NoAnswerError)) throw error
     return { kind: error.sent ? 'unanswered' : 'unsent', reason: error.message }

@@ -126,7 +126,9 @@ describe('populate', () => {
   it('leaves a row that is inserted again while deletes are re-applied (scenario 7)', async () => {
     await rows(1)
     const version = await readyVersion(core)
-    await core.sql('INSERT INTO elastic_umzug.populate_deletes (version_id, key) VALUES ($1, '1'), ($1, '5')', [version.id])
+    await core.sql(`INSERT INTO elastic_umzug.populate_deletes (version_id, key) VALUES ($1, '1'), ($1, '5')`, [
+      version.id,
+    ])
     const gate = createGate()
     const applying = reapplyDeletes(core.lifecycle(), version, watchSource(bookSource(), () => gate.pass()))
     await gate.arrived

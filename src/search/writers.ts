@@ -1,0 +1,74 @@
+/**
+ * Before a version reads its first row, every running process must record what the version depends on, old code too:
+ * otherwise a row could be read, then changed unseen.
+ * @module
+ */
+import type { Clock } from '../ports.ts'
+import type { Store } from '../store/store.ts'
+import type { Version } from './versions.ts'
+
+/** A process that records writes looks at the registered versions at least so often, before it writes. */
+export const watchMs = 500
+
+// Between its look and the arrival of its statement.
+const marginMs = 1_000
+
+const pollMs = 50
+
+/** What waiting needs. */
+export interface WriterDeps {
+  store: Store
+  clock: Clock
+  signal?: AbortSignal | undefined
+  onLine(line: string): void
+}
+
+/**
+ * Waits until whatever writes to the tables of a version records what the version needs: at once where versions that
+ * were populated before need the same, else for as long as running processes may not know of it, and then for the
+ * transactions that had written by that time. Nothing is left behind by a crash; the next run waits again.
+ */
+export async function awaitWriters(deps: WriterDeps, version: Version): Promise<void> {
+  const tables = await newlyRead(deps.store, version.id)
+  if (tables.length === 0) return
+  await deps.clock.sleep(watchMs + marginMs, deps.signal)
+  let told = false
+  const writing = await writers(deps.store, tables)
+  for (let left = writing; left.length > 0 && !deps.signal?.aborted;) {
+    if (!told) deps.onLine(`${version.physical}: waiting for ${left.length} open transactions that wrote to its tables`)
+    told = true
+    await deps.clock.sleep(pollMs, deps.signal)
+    const still = new Set(await writers(deps.store, tables))
+    left = writing.filter((each) => still.has(each))
+  }
+}
+
+// Tables of which it reads or joins by a column that no version populated before does.
+async function newlyRead(store: Store, id: string): Promise<string[]> {
+  const rows = await store.db.query<{ table: string }>(
+    `WITH needs AS (
+       SELECT v.id = $1 AS mine, e ->> 'table' AS "table", need.kind, c.name
+       FROM ${store.table.index_versions} v
+       CROSS JOIN jsonb_array_elements(v.dependencies) e
+       CROSS JOIN LATERAL (VALUES ('columns'), ('capture')) AS need(kind)
+       CROSS JOIN LATERAL jsonb_array_elements_text(e -> need.kind) AS c(name)
+       WHERE v.id = $1 OR v.state NOT IN ('created', 'dropped'))
+     SELECT DISTINCT "table" FROM (
+       SELECT "table", kind, name FROM needs WHERE mine EXCEPT SELECT "table", kind, name FROM needs WHERE NOT mine) n`,
+    [id],
+  )
+  return rows.map((each) => each.table)
+}
+
+// Whoever has written to a table holds its lock until the end of the transaction.
+async function writers(store: Store, tables: readonly string[]): Promise<string[]> {
+  const rows = await store.db.query<{ writer: string }>(
+    `SELECT DISTINCT l.virtualtransaction AS writer
+     FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE l.locktype = 'relation' AND l.granted AND n.nspname || '.' || c.relname = ANY ($1)
+       AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+       AND l.mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')`,
+    [tables],
+  )
+  return rows.map((each) => each.writer)
+}
