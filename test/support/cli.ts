@@ -76,7 +76,8 @@ export function startCli(args: readonly string[], options: CliOptions = {}): Run
     get stderr() {
       return output.stderr
     },
-    kill: (signal) => void child.kill(signal),
+    // Deno's own `kill` of a child says afterwards that the signal ended it, whatever its exit code was.
+    kill: (signal) => void (child.exitCode === null && child.signalCode === null && process.kill(pid, signal)),
   }
 }
 
