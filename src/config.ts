@@ -113,10 +113,17 @@ async function readConfig(runtime: Runtime, path: string): Promise<unknown> {
 // What `defineIndex` refuses while the file runs says itself what is wrong.
 function failed(path: string, error: unknown): never {
   if (isOwnError(error)) throw error
-  throw new ElasticUmzugError('CONFIG_FAILED', `The config file ${path} could not be loaded: ${messageOf(error)}`, {
-    next: 'correct what it says; --verbose shows where',
-    cause: error,
-  })
+  throw new ElasticUmzugError(
+    'CONFIG_FAILED',
+    `The config file ${path} could not be loaded: ${messageOf(error)}`,
+    {
+      // Node does not tell the place of a syntax error to a program.
+      next: error instanceof SyntaxError
+        ? `correct its syntax; ${/ts$/.test(path) ? 'npx tsc --noEmit' : 'node --check'} ${path} shows the line`
+        : 'correct what it says; --verbose shows where',
+      cause: error,
+    },
+  )
 }
 
 // A CommonJS module that was compiled from ESM has its default export one level deeper.
