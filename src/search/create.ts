@@ -5,18 +5,18 @@
 import { ElasticUmzugError } from '../errors.ts'
 import { assertAliasFree } from './aliases.ts'
 import { type Definition, snapshotOf } from './definition.ts'
+import { refreshDependencies } from './dependencies.ts'
 import type { LifecycleDeps } from './lifecycle.ts'
 import { createPhysical } from './physical.ts'
 import { listVersions, registerVersion, unregisterVersion, type Version } from './versions.ts'
 
-/** The newest version made from a definition that can still be kept up to date, if there is one. */
+/** The newest version made from a definition, if there is one. */
 export async function versionOf(
   deps: Pick<LifecycleDeps, 'store' | 'prefix'>,
   definition: Definition,
 ): Promise<Version | undefined> {
   const versions = await listVersions(deps.store, deps.prefix)
-  const isUsable = (each: Version) => each.dependencyError === null || each.state === 'active'
-  return versions.filter((each) => each.index === definition.name && each.hash === definition.hash && isUsable(each))
+  return versions.filter((each) => each.index === definition.name && each.hash === definition.hash)
     .at(-1)
 }
 
@@ -30,7 +30,8 @@ export async function createVersion(
   force: boolean = false,
 ): Promise<Version> {
   const existing = force ? undefined : await versionOf(deps, definition)
-  if (existing && !existing.dependencyError) {
+  if (existing) {
+    if (await refreshDependencies(deps.store, existing, definition)) deps.onLine(`${existing.physical}: is read anew`)
     if (existing.state === 'created') await createPhysical(deps.search, existing)
     return existing
   }

@@ -11,6 +11,7 @@ import { populate, stopped } from './populate.ts'
 import { clearPopulate } from './ranges.ts'
 import { reapplyDeletes } from './reapply.ts'
 import { verify } from './verify.ts'
+import { awaitWriters } from './writers.ts'
 import { abortedKeys, moveVersion, readVersion, requestSweep, retryAborted, type Version } from './versions.ts'
 
 /**
@@ -20,7 +21,10 @@ import { abortedKeys, moveVersion, readVersion, requestSweep, retryAborted, type
 export async function fillVersion(deps: LifecycleDeps, start: Version, definition: Definition): Promise<Version> {
   const { store, search } = deps
   if (start.state !== 'created' && start.state !== 'populating') return start
-  if (start.state === 'created') await createPhysical(search, start)
+  if (start.state === 'created') {
+    await createPhysical(search, start)
+    if (deps.signal?.aborted) throw stopped(start)
+  }
   await assertPhysical(search, start)
   await moveVersion(store, start.id, ['created'], 'populating')
   const version = await readVersion(store, start.id)

@@ -7,6 +7,7 @@ import { activateVersion, mendActive } from './activate.ts'
 import { aliasTargets, swapAlias } from './aliases.ts'
 import { createVersion, versionOf } from './create.ts'
 import type { Definition } from './definition.ts'
+import { refreshDependencies } from './dependencies.ts'
 import { fillVersion } from './fill.ts'
 import { assertPhysical, checkCluster } from './physical.ts'
 import type { PopulateDeps } from './populate.ts'
@@ -71,10 +72,8 @@ export async function converge(deps: LifecycleDeps, activate: boolean): Promise<
 
 async function convergeOne(deps: LifecycleDeps, definition: Definition, activate: boolean): Promise<Converged> {
   const current = await versionOf(deps, definition)
-  if (current?.state === 'active' && !current.dependencyError) {
-    await assertPhysical(deps.search, current)
-    await restoreAlias(deps, current)
-    deps.onLine(`${current.physical}: active, nothing to do`)
+  if (current?.state === 'active') {
+    await keepActive(deps, current, definition)
     return { index: definition.name, version: current.number, outcome: 'unchanged' }
   }
   const created = await createVersion(deps, definition)
@@ -84,9 +83,15 @@ async function convergeOne(deps: LifecycleDeps, definition: Definition, activate
   return { index: definition.name, version: filled.number, outcome: 'activated' }
 }
 
-// Somebody may have taken the alias away by hand.
-async function restoreAlias({ search }: LifecycleDeps, version: Version): Promise<void> {
+// Also an active version may need care: somebody took its alias away, or a migration changed what it reads.
+async function keepActive(deps: LifecycleDeps, version: Version, definition: Definition): Promise<void> {
+  const { store, search } = deps
+  await assertPhysical(search, version)
   if ((await aliasTargets(search, readAlias(version))).length === 0) await swapAlias(search, version)
+  if (await refreshDependencies(store, version, definition)) {
+    deps.onLine(`${version.physical}: what it reads has changed, every document is brought up to date`)
+    await deps.drain(version)
+  } else deps.onLine(`${version.physical}: active, nothing to do`)
 }
 
 /** Finds a version by `name` (its newest that is complete), `name@N`, or physical name. Throws `VERSION_UNKNOWN`. */

@@ -3,14 +3,11 @@
  * otherwise a row could be read, then changed unseen.
  * @module
  */
-import type { Clock } from '../ports.ts'
+import { type Clock, watchMs } from '../ports.ts'
 import type { Store } from '../store/store.ts'
 import type { Version } from './versions.ts'
 
-/** A process that records writes looks at the registered versions at least so often, before it writes. */
-export const watchMs = 500
-
-// Between its look and the arrival of its statement.
+/** Between the look of a writer at the registered versions and the arrival of its statement. */
 const marginMs = 1_000
 
 const pollMs = 50
@@ -31,6 +28,7 @@ export interface WriterDeps {
 export async function awaitWriters(deps: WriterDeps, version: Version): Promise<void> {
   const tables = await newlyRead(deps.store, version.id)
   if (tables.length === 0) return
+  await announce(deps.store, version.id)
   await deps.clock.sleep(watchMs + marginMs, deps.signal)
   let told = false
   const writing = await writers(deps.store, tables)
@@ -41,6 +39,11 @@ export async function awaitWriters(deps: WriterDeps, version: Version): Promise<
     const still = new Set(await writers(deps.store, tables))
     left = writing.filter((each) => still.has(each))
   }
+}
+
+async function announce({ db, name }: Store, id: string): Promise<void> {
+  const sequence = name('announced_versions')
+  await db.query(`SELECT setval($1::regclass, greatest($2::bigint, last_value)) FROM ${sequence}`, [sequence, id])
 }
 
 // Tables of which it reads or joins by a column that no version populated before does.
@@ -60,14 +63,19 @@ async function newlyRead(store: Store, id: string): Promise<string[]> {
   return rows.map((each) => each.table)
 }
 
-// Whoever has written to a table holds its lock until the end of the transaction.
+// Whoever has written to a table, or is about to, holds its lock until the end of the transaction; also that of a table
+// whose foreign keys carry a change on to it.
 async function writers(store: Store, tables: readonly string[]): Promise<string[]> {
   const rows = await store.db.query<{ writer: string }>(
-    `SELECT DISTINCT l.virtualtransaction AS writer
-     FROM pg_locks l JOIN pg_class c ON c.oid = l.relation JOIN pg_namespace n ON n.oid = c.relnamespace
-     WHERE l.locktype = 'relation' AND l.granted AND n.nspname || '.' || c.relname = ANY ($1)
+    `WITH RECURSIVE concerned (oid) AS (
+       SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+       WHERE n.nspname || '.' || c.relname = ANY ($1)
+       UNION SELECT k.confrelid FROM pg_constraint k JOIN concerned ON k.conrelid = concerned.oid
+       WHERE k.contype = 'f' AND (k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd')))
+     SELECT DISTINCT l.virtualtransaction AS writer FROM pg_locks l JOIN concerned ON concerned.oid = l.relation
+     WHERE l.locktype = 'relation' AND l.granted
        AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
-       AND l.mode IN ('RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')`,
+       AND l.mode IN ('RowShareLock', 'RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')`,
     [tables],
   )
   return rows.map((each) => each.writer)
