@@ -253,6 +253,22 @@ describe('dispatch', () => {
       expect(await unprocessed(core.store, [version.id], mark)).to.include({ pending: 0 })
     })
 
+    it('that ran out and are made again still wait for an older change that came late', async () => {
+      const first = await take()
+      await done(first.token, first.claimed)
+      let mark = '0'
+      await core.db.transaction(async (tx) => {
+        await capture(tx, 'public.books', [1])
+        mark = (await tx.query<{ id: string }>('SELECT max(id) AS id FROM elastic_umzug.changes'))[0]!.id
+        await write(core, [{ id: 1, title: 'b' }])
+        await dispatchAll(core)
+        expect((await take(1)).claimed).to.have.length(1)
+      })
+      await dispatchAll(core)
+      await waitFor(async () => (await take()).claimed.length === 1)
+      expect(await unprocessed(core.store, [version.id], mark)).to.include({ pending: 1 })
+    })
+
     it('that ran out settle nothing, even if the same generation is claimed again', async () => {
       const slow = await take(1)
       await waitFor(async () => {
