@@ -18,6 +18,7 @@ export const errorCodes = {
   SCHEMA_MISSING: 'the own tables do not exist yet',
   SCHEMA_NEWER: 'the own tables were made by a newer release',
   RUN_LOCK_LOST: 'the connection that holds the run lock was lost',
+  CAPTURE_STALE: 'a transaction is too old to see what its changes concern',
   DEFINITION_INVALID: 'an index definition is wrong',
   DEFINITION_DUPLICATE: 'two definitions have the same name',
   DEFINITION_UNKNOWN: 'no definition or index has this name',
@@ -44,13 +45,17 @@ export type ErrorCode = keyof typeof errorCodes
 export interface ErrorParts {
   /** What to do now: a command or an edit. */
   next?: string
+  /** What was thrown first. */
   cause?: unknown
 }
 
 /** An error with a code, whose message ends in the next step. */
 export class ElasticUmzugError extends Error {
+  /** Tells it from other errors, also across copies of this package. */
   override readonly name: string = 'ElasticUmzugError'
+  /** The code. */
   readonly code: ErrorCode
+  /** What to do now. */
   readonly next: string | undefined
 
   /** Takes the code, what happened, and the next step. */

@@ -5,13 +5,21 @@
 
 /** What is emitted, with its payload. */
 export interface Events {
+  /** A batch was written; `ms` is how long the request took. */
   'queue:batch:complete': { index: string; version: number; documents: number; deletes: number; ms: number }
+  /** A document was refused and is tried again. */
   'queue:document:refused': { index: string; version: number; key: string; reason: string; attempts: number }
+  /** A document ran out of attempts. */
   'queue:document:aborted': { index: string; version: number; key: string; reason: string }
+  /** Elasticsearch does not take writes; the worker waits. */
   'queue:search:away': { reason: string; retryInMs: number }
+  /** Elasticsearch takes writes again. */
   'queue:search:back': Record<never, never>
+  /** Something failed in a worker, which goes on. */
   'queue:worker:error': { error: unknown }
+  /** A page was written; `total` counts those of every process. */
   'populate:page:complete': { index: string; version: number; documents: number; total: number; expected: number }
+  /** A version went on to another state. */
   'version:state:changed': { index: string; version: number; state: string }
 }
 

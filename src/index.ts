@@ -16,8 +16,24 @@ export { type ComposeOptions, elasticUmzug } from './compose.ts'
 export type { ElasticUmzug } from './plugin.ts'
 export { ElasticUmzugError, type ErrorCode, errorCodes, type ErrorParts, NoAnswerError } from './errors.ts'
 export type { Events, Listener } from './events.ts'
-export type { IndexCommands } from './commands/indexes.ts'
+export type { ChangeOptions, CreateOptions, IndexCommands, VersionStatus } from './commands/indexes.ts'
+export type { QueueCommands, QueueStatus } from './commands/queue.ts'
+export type { CommandOptions } from './commands/base.ts'
+export type { MigrateDownOptions, MigrateUpOptions, UpOptions, UpResult } from './commands/up.ts'
+export type { Converged } from './search/lifecycle.ts'
+export type { Snapshot } from './search/definition.ts'
+export type { Version, VersionState } from './search/versions.ts'
+export type { ActionRow } from './store/actions.ts'
 export type { Migration } from './migration.ts'
+export type {
+  ContextExtras,
+  CreateOptions as CreateMigrationOptions,
+  MigrationArgument,
+  MigrationContext,
+  MigrationFunction,
+  MigrationId,
+  Runner,
+} from './migrations/runner.ts'
 export type {
   Change,
   ChangedRow,

@@ -33,8 +33,11 @@ export interface Db extends Queryable {
 
 /** One request to the search cluster. */
 export interface SearchRequest {
+  /** HTTP method. */
   method: 'GET' | 'POST' | 'PUT' | 'DELETE' | 'HEAD'
+  /** Path, already encoded, from `/` on. */
   path: string
+  /** Query string. */
   query?: Record<string, string | number | boolean>
   /** An object is sent as JSON; text is sent as newline-delimited JSON, unparsed. */
   body?: object | string
@@ -44,7 +47,9 @@ export interface SearchRequest {
 
 /** What the cluster answered, whatever the status. */
 export interface SearchAnswer<Body = Record<string, unknown>> {
+  /** HTTP status. */
   status: number
+  /** The body, parsed. */
   body: Body
 }
 
@@ -61,9 +66,17 @@ export interface SearchClient {
 
 /** A table, by schema and name. */
 export interface Table {
+  /** Schema, unquoted. */
   schema: string
+  /** Name, unquoted. */
   name: string
 }
+
+/**
+ * How old, in milliseconds, the list of registered versions may be that a write is recorded by. A version reads its first
+ * row only when every process must have seen it.
+ */
+export const watchMs: number = 500
 
 /**
  * What a version of an index reads from one table, stored with the version, so that any code can dispatch for it.
@@ -75,6 +88,8 @@ export interface Dependency {
   table: string
   /** Columns read by the documents, and those that join; a change of others concerns no document. */
   columns: string[]
+  /** Columns that must be recorded of every changed row, old and new: its key, and what joins it to documents. */
+  capture: string[]
   /** The SQL for known rows. */
   keys: string
   /** True when `keys` gives at most one key a row and ignores cursor and limit (the table is the source's own). */
@@ -99,7 +114,9 @@ export interface Documents {
 
 /** A range of keys: greater than `after`, up to and including `upTo`; null is open. */
 export interface KeyRange {
+  /** Key before the first one. */
   after: string | null
+  /** Last key. */
   upTo: string | null
 }
 
@@ -148,39 +165,56 @@ export interface Change {
 
 /** A clock that never goes back, in milliseconds. */
 export interface Clock {
+  /** Milliseconds since some moment. */
   now(): number
+  /** Resolves after the time, or at once when the signal aborts. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>
 }
 
 /** What the platform gives: files, environment, signals. */
 export interface Runtime {
+  /** Which platform. */
   readonly name: 'node' | 'deno'
   /** Version of the platform, as `20.20.2`. */
   readonly version: string
+  /** Arguments of the command line, without the program. */
   readonly argv: readonly string[]
+  /** Number of this process. */
   readonly pid: number
+  /** The working directory. */
   cwd(): string
+  /** A variable of the environment. */
   env(name: string): string | undefined
+  /** Name of this machine. */
   hostname(): string
+  /** Name of the user that runs this process. */
   user(): string
+  /** Text of a file. */
   readText(path: string): Promise<string>
+  /** Writes a file; makes its folder. */
   writeText(path: string, text: string): Promise<void>
+  /** Whether there is a file or folder. */
   exists(path: string): Promise<boolean>
   /** File names (not paths) of a folder; empty when it does not exist. */
   list(folder: string): Promise<string[]>
   /** Joins and resolves against the working directory. */
   resolve(...parts: string[]): string
+  /** Folder of a path. */
   dirname(path: string): string
   /** Loads a module (ESM, CommonJS, TypeScript) and gives its exports; a CommonJS `module.exports` is the `default` as well. */
   load(path: string): Promise<Record<string, unknown>>
   /** Loads modules named by the user before anything else (`require: [...]` of the config), resolved from the working directory. */
   preload(modules: readonly string[]): Promise<void>
+  /** Writes to standard output. */
   write(text: string): void
+  /** Writes to standard error. */
   writeError(text: string): void
+  /** Whether standard output is a terminal. */
   readonly isTerminal: boolean
   /** Calls back on SIGINT and SIGTERM; gives the function that takes it back. */
   onStop(callback: (signal: string) => void): () => void
   /** Ends the process now. */
   exit(code: number): never
+  /** The clock. */
   readonly clock: Clock
 }

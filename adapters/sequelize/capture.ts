@@ -10,11 +10,13 @@
 import type { Sequelize } from 'sequelize'
 import { ElasticUmzugError } from '../../src/errors.ts'
 import type { Definition } from '../../src/search/definition.ts'
+import { watchMs } from '../../src/ports.ts'
 import { quoteTable } from '../../src/sql.ts'
 import { type Catalog, catalogSql, parseCatalog } from './capture/catalog.ts'
 import { destroyByHooks } from './capture/hooks.ts'
 import { type Capture, capture } from './capture/record.ts'
-import { runIn, transactionOf } from './capture/session.ts'
+import { askRegistered, type Fresh } from './capture/registered.ts'
+import { type Run, runIn, transactionOf } from './capture/session.ts'
 import { tableNamed, type Watch, watchOf } from './capture/watch.ts'
 import { describeWrite, type Method, methods, type QueryInterfaceLike, type Write } from './capture/writes.ts'
 import { tableId } from './tables.ts'
@@ -35,13 +37,21 @@ export interface CaptureOptions {
 /** After this many milliseconds the catalog is read again: a new foreign key, trigger or rule is seen by then. */
 const catalogMs = 10_000
 
+/** Part of `watchMs` after which one write asks anew while the others go on. */
+const softShare = 0.5
+
 interface Installation {
   sequelize: Sequelize
   queryInterface: QueryInterfaceLike & Record<string, Method>
   schema: string
   members: Set<CaptureOptions>
-  watch: Watch
-  catalog: Catalog | undefined
+  /** What the definitions of this code read. */
+  own: Watch
+  /** The same with what registered versions read, as last answered. */
+  fresh: Fresh | undefined
+  /** True while a write asks before it has to. */
+  asking: boolean
+  catalog: { known: Catalog; watch: Watch } | undefined
   /** When the catalog was read. */
   readAtMs: number
   warned: Set<string>
@@ -67,7 +77,7 @@ export function installCapture(options: CaptureOptions): () => void {
       { next: 'give both plugins the same `schema`, or stop() the first' },
     )
   }
-  const installation = known ?? emptyInstallation(sequelize, schema)
+  const installation = known ?? emptyInstallation(options)
   setMembers(installation, [...installation.members, options])
   if (!known) {
     installations.set(sequelize, installation)
@@ -82,16 +92,18 @@ export function installCapture(options: CaptureOptions): () => void {
   }
 }
 
-function emptyInstallation(sequelize: Sequelize, schema: string): Installation {
+function emptyInstallation({ sequelize, schema }: CaptureOptions): Installation {
   const queryInterface = sequelize.getQueryInterface() as unknown as Installation['queryInterface']
   return {
     sequelize,
     queryInterface,
     schema,
     members: new Set(),
-    watch: new Map(),
+    own: new Map(),
+    fresh: undefined,
+    asking: false,
     catalog: undefined,
-    readAtMs: 0,
+    readAtMs: -Infinity,
     warned: new Set(),
     waking: new WeakSet(),
     unwrap: () => {},
@@ -100,9 +112,9 @@ function emptyInstallation(sequelize: Sequelize, schema: string): Installation {
 
 function setMembers(installation: Installation, members: readonly CaptureOptions[]): void {
   // First, for it throws when a source cannot be read: nothing is changed then.
-  installation.watch = watchOf(installation.sequelize, members.flatMap((each) => each.definitions))
+  installation.own = watchOf(installation.sequelize, members.flatMap((each) => each.definitions))
   installation.members = new Set(members)
-  installation.catalog = undefined
+  installation.fresh = undefined
 }
 
 function wrapMethods(installation: Installation): () => void {
@@ -111,7 +123,7 @@ function wrapMethods(installation: Installation): () => void {
     const inherited = !Object.hasOwn(queryInterface, name)
     const original = queryInterface[name]!
     const wrapped: Method = function (...args) {
-      if (installation.watch.size === 0) return original.apply(this, args)
+      if (installation.members.size === 0) return original.apply(this, args)
       return record(installation, { name, original, args, self: this as QueryInterfaceLike })
     }
     queryInterface[name] = wrapped
@@ -136,43 +148,62 @@ interface Call {
 async function record(installation: Installation, { name, original, args, self }: Call): Promise<unknown> {
   const given = name === 'delete' ? await destroyByHooks(args) : args
   const write = describeWrite(name, original, given)
+  const run = runIn(self.sequelize, transactionOf(self.sequelize, write.options))
+  const watch = await watchFor(installation, run).catch((error) => explain(error, installation))
   const adds = write.kind === 'insert' || write.kind === 'upsert'
-  if (adds && !installation.watch.has(tableId(tableNamed(write.tableName)))) return await original.apply(self, given)
-  const catalog = await catalogFor(installation, self.sequelize, write)
-  return await capture(captureOf(installation, catalog, self), write).catch((error) => explain(error, installation))
+  if (adds && !watch.has(tableId(tableNamed(write.tableName)))) return await original.apply(self, given)
+  const catalog = await catalogFor(installation, run, watch)
+  return await capture(captureOf(installation, { catalog, watch }, self), write)
+    .catch((error) => explain(error, installation))
 }
 
-function captureOf(
-  { schema, watch, waking, members }: Installation,
-  catalog: Catalog,
-  self: QueryInterfaceLike,
-): Capture {
+type View = Pick<Capture, 'catalog' | 'watch'>
+
+function captureOf({ schema, waking, members }: Installation, view: View, self: QueryInterfaceLike): Capture {
   const changes = quoteTable({ schema, name: 'changes' })
   const wake = () => members.forEach((each) => each.wake())
-  return { sequelize: self.sequelize, queryInterface: self, changes, watch, catalog, waking, wake }
+  return { ...view, sequelize: self.sequelize, queryInterface: self, changes, waking, wake }
 }
 
-// Read on the writer's own connection: with a pool of one there is no other.
-async function catalogFor(installation: Installation, sequelize: Sequelize, { options }: Write): Promise<Catalog> {
-  const { watch, catalog, readAtMs } = installation
-  if (catalog && Date.now() - readAtMs < catalogMs) return catalog
+// Asked on the writer's own connection: with a pool of one there is no other. An answer that is too old is used by no
+// write, whoever else is asking: a version may have been registered since, and populated right after.
+async function watchFor(installation: Installation, run: Run): Promise<Watch> {
+  const { fresh, asking } = installation
+  const ageMs = fresh ? performance.now() - fresh.askedAtMs : Infinity
+  if (fresh && (ageMs < watchMs * softShare || (asking && ageMs < watchMs))) return fresh.watch
+  installation.asking = true
+  try {
+    return keep(installation, await askRegistered(run, installation.own, installation.schema))
+  } finally {
+    installation.asking = false
+  }
+}
+
+function keep(installation: Installation, answer: Fresh): Watch {
+  const { fresh } = installation
+  // The same object for the same answer, so that what is known of the catalog stays known.
+  const same = fresh?.text === answer.text ? { ...answer, watch: fresh.watch } : answer
+  if (!fresh || fresh.askedAtMs < same.askedAtMs) installation.fresh = same
+  return same.watch
+}
+
+async function catalogFor(installation: Installation, run: Run, watch: Watch): Promise<Catalog> {
+  const { catalog, readAtMs } = installation
+  if (catalog?.watch === watch && performance.now() - readAtMs < catalogMs) return catalog.known
   // From now on the others go on with the old one, until this one is read.
-  installation.readAtMs = Date.now()
-  const run = runIn(sequelize, transactionOf(sequelize, options))
+  installation.readAtMs = performance.now()
   const [row] = await run<{ catalog: string }>(catalogSql, [[...watch.keys()]]).catch((error) => {
-    installation.readAtMs = 0
+    installation.readAtMs = -Infinity
     throw error
   })
-  const read = parseCatalog(row!.catalog, watch)
-  // Definitions may have come or gone meanwhile: then this one is for this write only.
-  if (installation.watch !== watch) return read
-  installation.catalog = read
-  warnOfUnfit(installation, read)
-  return read
+  const known = parseCatalog(row!.catalog, watch)
+  installation.catalog = { known, watch }
+  warnOfUnfit(installation, known, watch)
+  return known
 }
 
-function warnOfUnfit(installation: Installation, catalog: Catalog): void {
-  for (const id of installation.watch.keys()) {
+function warnOfUnfit(installation: Installation, catalog: Catalog, watch: Watch): void {
+  for (const id of watch.keys()) {
     if (!catalog.unfit(id) || installation.warned.has(id)) continue
     installation.warned.add(id)
     const line =
@@ -183,10 +214,10 @@ function warnOfUnfit(installation: Installation, catalog: Catalog): void {
 
 function explain(error: unknown, { schema }: Installation): never {
   const { parent } = error as { parent?: { code?: string; message?: string } }
-  if (parent?.code === '42P01' && parent.message?.includes(`"${schema}.changes"`)) {
+  if (parent?.code === '42P01' && parent.message?.includes(`"${schema}.`)) {
     throw new ElasticUmzugError(
       'SCHEMA_MISSING',
-      `A write was refused: its change cannot be recorded in ${schema}.changes.`,
+      `A write was refused: its change cannot be recorded in the schema ${schema}.`,
       {
         next: 'npx umzug up',
         cause: error,

@@ -29,6 +29,7 @@ function dependency(plan: Plan, catalog: Catalog, place: Place, reached: string)
   return {
     table: tableId(place.table),
     columns: readColumns(catalog, place),
+    capture: plan.reads.find((each) => tableId(each.table) === tableId(place.table))!.capture,
     keys: rootKeys(plan, catalog, reached),
     own: false,
     allKeys: rootKeys(plan, catalog, ''),

@@ -3,7 +3,6 @@
  * @module
  */
 import { ElasticUmzugError } from '../errors.ts'
-import { knownName } from '../migrations/names.ts'
 import { createRunner, type Runner } from '../migrations/runner.ts'
 import { checkCluster } from '../search/physical.ts'
 import type { Converged } from '../search/lifecycle.ts'

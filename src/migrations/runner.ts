@@ -22,7 +22,7 @@ import { newFiles } from './templates.ts'
 
 export { CreateAction, DownAction, ListAction, UmzugCLI, UpAction } from 'umzug'
 export type { CreateOptions } from './create.ts'
-export type { MigrationArgument, MigrationContext, MigrationFunction } from './context.ts'
+export type { ContextExtras, MigrationArgument, MigrationContext, MigrationFunction, MigrationId } from './context.ts'
 
 /** What the runner works with. */
 export interface RunnerDeps {

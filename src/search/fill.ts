@@ -23,6 +23,7 @@ export async function fillVersion(deps: LifecycleDeps, start: Version, definitio
   if (start.state !== 'created' && start.state !== 'populating') return start
   if (start.state === 'created') {
     await createPhysical(search, start)
+    await awaitWriters(deps, start)
     if (deps.signal?.aborted) throw stopped(start)
   }
   await assertPhysical(search, start)

@@ -125,7 +125,8 @@ describe('the runner', () => {
     const runner = app.runner()
     runner.on('migrated', async () => {
       await app.rows(
-        `SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()`,
+        `SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()
+         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
       )
       await currentRuntime().clock.sleep(50)
     })

@@ -27,6 +27,7 @@ export const bookDependencies: Dependency[] = [
   {
     table: 'public.books',
     columns: ['id', 'title', 'author_id', 'hidden'],
+    capture: ['id'],
     keys: own('jsonb_array_elements($1::jsonb) r'),
     own: true,
     allKeys: `SELECT b.id::text AS key FROM public.books b WHERE ${above} ORDER BY b.id LIMIT $3::int`,
@@ -34,6 +35,7 @@ export const bookDependencies: Dependency[] = [
   {
     table: 'public.authors',
     columns: ['id', 'name'],
+    capture: ['id'],
     keys: `SELECT b.id::text AS key FROM public.books b WHERE b.author_id IN
       (SELECT (r ->> 'id')::int FROM jsonb_array_elements($1::jsonb) r) AND ${above} ORDER BY b.id LIMIT $3::int`,
     own: false,

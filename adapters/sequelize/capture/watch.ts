@@ -20,20 +20,47 @@ export interface Watched {
 /** Watched tables by `schema.name`. */
 export type Watch = ReadonlyMap<string, Watched>
 
+/** A table as a registered version reads it: what a version depends on is data, so that older code can record it. */
+export interface Registered {
+  /** `schema.name` */
+  table: string
+  columns: string[]
+  capture: string[]
+}
+
+/** What is watched for this code's definitions and for every registered version. */
+export function joinWatch(own: Watch, registered: readonly Registered[]): Watch {
+  const watch = new Map(own)
+  for (const { table, columns, capture } of registered) add(watch, tableOfId(table), capture, columns)
+  return watch
+}
+
+function tableOfId(id: string): Table {
+  const at = id.indexOf('.')
+  return { schema: id.slice(0, at), name: id.slice(at + 1) }
+}
+
+function add(
+  watch: Map<string, Watched>,
+  table: Table,
+  capture: readonly string[],
+  columns: Iterable<string>,
+): void {
+  const known = watch.get(tableId(table))
+  watch.set(tableId(table), {
+    table,
+    capture: [...new Set([...(known?.capture ?? []), ...capture])],
+    columns: new Set([...(known?.columns ?? []), ...columns, ...capture]),
+  })
+}
+
 /** Gathers what the definitions read through one instance; other sources and other instances are left out. */
 export function watchOf(sequelize: Sequelize, definitions: readonly Definition[]): Watch {
   const watch = new Map<string, Watched>()
   for (const { source } of definitions) {
     const { sequelize: own, reads } = source as Partial<SequelizeSource>
     if (own !== sequelize || reads === undefined) continue
-    for (const { table, capture, columns } of reads) {
-      const known = watch.get(tableId(table))
-      watch.set(tableId(table), {
-        table,
-        capture: [...new Set([...(known?.capture ?? []), ...capture])],
-        columns: new Set([...(known?.columns ?? []), ...columns, ...capture]),
-      })
-    }
+    for (const { table, capture, columns } of reads) add(watch, table, capture, columns)
   }
   return watch
 }
