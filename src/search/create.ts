@@ -31,7 +31,7 @@ export async function createVersion(
 ): Promise<Version> {
   const existing = force ? undefined : await versionOf(deps, definition)
   if (existing) {
-    if (await refreshDependencies(deps.store, existing, definition)) deps.onLine(`${existing.physical}: is read anew`)
+    if (await refreshDependencies(deps, existing, definition)) deps.onLine(`${existing.physical}: is read anew`)
     if (existing.state === 'created') await createPhysical(deps.search, existing)
     return existing
   }

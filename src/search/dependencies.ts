@@ -7,13 +7,19 @@ import { dispatchLock } from '../store/dispatch.ts'
 import type { Store } from '../store/store.ts'
 import { canonicalJson, type Definition } from './definition.ts'
 import type { Version } from './versions.ts'
+import { awaitWriters, type WriterDeps } from './writers.ts'
 
 /**
  * Stores the dependencies of a version anew where they changed: a migration renames a column or changes its type
  * without any change of the mappings. What was dispatched by the old ones may have missed documents, so where other
  * columns are read, or the old ones failed, every key is enqueued again. True when that was needed.
  */
-export async function refreshDependencies(store: Store, version: Version, { source }: Definition): Promise<boolean> {
+export async function refreshDependencies(
+  deps: WriterDeps,
+  version: Version,
+  { source }: Definition,
+): Promise<boolean> {
+  const { store } = deps
   const wanted = await source.dependencies(store.db)
   const [row] = await store.db.query<{ dependencies: Dependency[]; error: string | null }>(
     `SELECT dependencies, dependency_error AS error FROM ${store.table.index_versions} WHERE id = $1`,
@@ -23,32 +29,41 @@ export async function refreshDependencies(store: Store, version: Version, { sour
   if (error === null && canonicalJson(dependencies) === canonicalJson(wanted)) return false
   const isStale = error !== null || readBy(dependencies) !== readBy(wanted)
   await store.db.transaction((tx) => replace(store, tx, version, wanted, isStale))
-  return isStale
+  if (!isStale) return false
+  // Until every process records what is read now, a row may change unseen: so once more after that.
+  await awaitWriters(deps, version)
+  await enqueueAll(store, store.db, version, wanted)
+  return true
 }
 
-// Tables and columns, whatever the order and the SQL that finds the keys.
+// Tables, and columns read and recorded, whatever the order and the SQL that finds the keys.
 function readBy(dependencies: readonly Dependency[]): string {
-  return dependencies.map(({ table, columns }) => canonicalJson({ table, columns: [...columns].sort() })).sort().join()
+  return dependencies.map(({ table, columns, capture }) =>
+    canonicalJson({ table, columns: [...columns].sort(), capture: [...capture ?? []].sort() })
+  ).sort().join()
 }
 
 // A dispatch under way would hand on pages under the old numbers of the dependencies, so it is waited for.
 async function replace(
   store: Store,
   tx: Queryable,
-  { id }: Version,
-  wanted: Dependency[],
+  version: Version,
+  wanted: readonly Dependency[],
   isStale: boolean,
 ): Promise<void> {
   await tx.query(`SELECT pg_advisory_xact_lock(${dispatchLock(store)})`)
   await tx.query(
     `UPDATE ${store.table.index_versions} SET dependencies = $2::jsonb, dependency_error = NULL WHERE id = $1`,
-    [id, JSON.stringify(wanted)],
+    [version.id, JSON.stringify(wanted)],
   )
   await tx.query(
     `UPDATE ${store.table.changes} SET dependency = NULL, cursor = NULL WHERE version_id = $1 AND dependency IS NOT NULL`,
-    [id],
+    [version.id],
   )
-  if (!isStale) return
+  if (isStale) await enqueueAll(store, tx, version, wanted)
+}
+
+async function enqueueAll(store: Store, on: Queryable, { id }: Version, wanted: readonly Dependency[]): Promise<void> {
   const own = wanted.find((each) => each.own)!.table
-  await tx.query(`INSERT INTO ${store.table.changes} (table_name, version_id) VALUES ($1, $2)`, [own, id])
+  await on.query(`INSERT INTO ${store.table.changes} (table_name, version_id) VALUES ($1, $2)`, [own, id])
 }

@@ -85,10 +85,10 @@ async function convergeOne(deps: LifecycleDeps, definition: Definition, activate
 
 // Also an active version may need care: somebody took its alias away, or a migration changed what it reads.
 async function keepActive(deps: LifecycleDeps, version: Version, definition: Definition): Promise<void> {
-  const { store, search } = deps
+  const { search } = deps
   await assertPhysical(search, version)
   if ((await aliasTargets(search, readAlias(version))).length === 0) await swapAlias(search, version)
-  if (await refreshDependencies(store, version, definition)) {
+  if (await refreshDependencies(deps, version, definition)) {
     deps.onLine(`${version.physical}: what it reads has changed, every document is brought up to date`)
     await deps.drain(version)
   } else deps.onLine(`${version.physical}: active, nothing to do`)
