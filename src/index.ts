@@ -22,17 +22,20 @@ export type { CommandOptions } from './commands/base.ts'
 export type { MigrateDownOptions, MigrateUpOptions, UpOptions, UpResult } from './commands/up.ts'
 export type { Converged } from './search/lifecycle.ts'
 export type { Snapshot } from './search/definition.ts'
-export type { Version, VersionState } from './search/versions.ts'
+export { type Version, type VersionState, versionStates } from './search/versions.ts'
 export type { ActionRow } from './store/actions.ts'
 export type { Migration } from './migration.ts'
 export type {
   ContextExtras,
   CreateOptions as CreateMigrationOptions,
+  Direction,
+  DownOptions as RunnerDownOptions,
   MigrationArgument,
   MigrationContext,
   MigrationFunction,
   MigrationId,
   Runner,
+  UpOptions as RunnerUpOptions,
 } from './migrations/runner.ts'
 export type {
   Change,

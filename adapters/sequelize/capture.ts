@@ -18,7 +18,7 @@ import { type Capture, capture } from './capture/record.ts'
 import { askRegistered, type Fresh } from './capture/registered.ts'
 import { type Run, runIn, transactionOf } from './capture/session.ts'
 import { tableNamed, type Watch, watchOf } from './capture/watch.ts'
-import { describeWrite, type Method, methods, type QueryInterfaceLike, type Write } from './capture/writes.ts'
+import { describeWrite, type Method, methods, type QueryInterfaceLike } from './capture/writes.ts'
 import { tableId } from './tables.ts'
 
 /** What is captured, and where to. */

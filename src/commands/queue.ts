@@ -10,8 +10,11 @@ import type { Base } from './base.ts'
 
 /** The queue of one version. */
 export interface QueueStatus {
+  /** Name, without prefix. */
   index: string
+  /** Number of the version. */
   version: number
+  /** State of the version. */
   state: string
   /** Keys that still have to be written. */
   backlog: number

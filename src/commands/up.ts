@@ -30,6 +30,7 @@ export interface UpOptions extends CommandOptions {
 export interface UpResult {
   /** Names of the applied migrations. */
   migrations: string[]
+  /** What became of each defined index. */
   indexes: Converged[]
 }
 

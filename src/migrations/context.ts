@@ -17,6 +17,7 @@ export type MigrationContext<Elastic extends object = object> = QueryInterface &
 
 /** What identifies a migration. */
 export interface MigrationId {
+  /** Name of the file. */
   name: string
   /** Absolute; undefined for a migration without a file. */
   path?: string | undefined

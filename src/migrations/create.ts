@@ -9,12 +9,19 @@ import type { MigrationId } from './context.ts'
 
 /** Umzug's options of `create`, with the template. */
 export interface CreateOptions {
+  /** Name with its extension. */
   name: string
+  /** Where; default beside the last migration. */
   folder?: string | undefined
+  /** What is put before the name. */
   prefix?: 'TIMESTAMP' | 'DATE' | 'NONE'
+  /** Another extension than those of migrations. */
   allowExtension?: string
+  /** Allows a name that sorts before an existing one. */
   allowConfusingOrdering?: boolean
+  /** Does not check that the file is found as pending. */
   skipVerify?: boolean
+  /** Text of the file, instead of a template. */
   content?: string
   /** `search`, `sql`, `umzug`, or one of the project's own. */
   template?: string | undefined

@@ -22,6 +22,7 @@ import { newFiles } from './templates.ts'
 
 export { CreateAction, DownAction, ListAction, UmzugCLI, UpAction } from 'umzug'
 export type { CreateOptions } from './create.ts'
+export type { Direction } from './failure.ts'
 export type { ContextExtras, MigrationArgument, MigrationContext, MigrationFunction, MigrationId } from './context.ts'
 
 /** What the runner works with. */
@@ -125,6 +126,7 @@ export class Runner extends Umzug<object> {
     return (await this.#look()).lines
   }
 
+  /** The command line of `runAsCLI()`. */
   protected override getCli(options?: ConstructorParameters<typeof UmzugCLI>[1]): UmzugCLI {
     return new RunnerCLI(this, options)
   }

@@ -29,8 +29,11 @@ export interface Definition extends DefinitionOptions {
 
 /** What is stored of a definition: enough to make the same index again. */
 export interface Snapshot {
+  /** As Elasticsearch takes them. */
   mappings: Record<string, unknown>
+  /** As Elasticsearch takes them. */
   settings: Record<string, unknown>
+  /** Null where none was given. */
   revision: string | number | null
 }
 

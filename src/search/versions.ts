@@ -15,21 +15,33 @@ export type VersionState = (typeof versionStates)[number]
 
 /** One physical index made from one definition snapshot. */
 export interface Version {
+  /** Number of the row. */
   id: string
   /** Name of the index, without prefix. */
   index: string
+  /** Environment prefix it was made with. */
   prefix: string
+  /** Its number, from 1 on; never used again. */
   number: number
   /** Name of the physical index: prefix, name, `-`, number. */
   physical: string
+  /** Hash of its definition. */
   hash: string
+  /** What it was made from. */
   definition: Snapshot
+  /** Where it is in its life. */
   state: VersionState
+  /** Build id of the code that made it. */
   tag: string | null
+  /** Rows when it was populated. */
   rowsExpected: number | null
+  /** ISO time. */
   createdAt: string
+  /** ISO time. */
   readyAt: string | null
+  /** ISO time. */
   activatedAt: string | null
+  /** Why it cannot be kept up to date any more. */
   dependencyError: string | null
 }
 

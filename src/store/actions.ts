@@ -19,21 +19,35 @@ export interface Origin {
 
 /** A recorded action. */
 export interface ActionRow {
+  /** Number, ascending. */
   id: string
+  /** Action that this one is a part of. */
   parentId: string | null
+  /** Which command, as `up`. */
   action: string
+  /** What it was about. */
   target: string | null
   /** `interrupted` is an action in progress whose process is gone. */
   state: 'queued' | 'in_progress' | 'complete' | 'aborted' | 'interrupted'
+  /** Arguments, without passwords. */
   commandLine: string | null
+  /** Operating system user. */
   user: string | null
+  /** Machine. */
   host: string | null
+  /** Process. */
   pid: number | null
+  /** Build id of the code. */
   tag: string | null
+  /** ISO time. */
   startedAt: string | null
+  /** ISO time. */
   endedAt: string | null
+  /** What was counted, as `documents`. */
   counts: Record<string, number>
+  /** Lines, each with its time. */
   log: string
+  /** Stack of what ended it. */
   error: string | null
 }
 
