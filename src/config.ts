@@ -39,8 +39,6 @@ export interface Config {
   tag?: string
   /** Modules loaded before migrations are: what `.js` files need to be compiled, say `@babel/register`. */
   require?: string[]
-  /** How writes of models get into the queue. */
-  capture?: 'hooks'
   /** Length of a claim in milliseconds. Default 30,000. Too low: large batches run out of time; too high: a crash delays its keys. */
   leaseMs?: number
   /** Longest wait between two looks at the queue in milliseconds. Default 250. Too high: changes of other processes wait. */
