@@ -71,9 +71,9 @@ export async function fillLibrary(sequelize: Sequelize, rows: number): Promise<v
   await run(
     `WITH corpus AS MATERIALIZED (
        SELECT string_agg(w || substr(md5(n::text || w), 1, 3), ' ') AS text
-       FROM generate_series(1, 1000) n, unnest(string_to_array(:words, ' ')) w)
+       FROM generate_series(1, 100) n, unnest(string_to_array(:words, ' ')) w)
      INSERT INTO books (id, title, summary, isbn, pages, price, published, tags, edition, "authorId")
-     SELECT i, 'Book ' || substr(corpus.text, i * 7 % 90000 + 1, 40), substr(corpus.text, i * 37 % 90000 + 1, 640),
+     SELECT i, 'Book ' || substr(corpus.text, i * 7 % 9000 + 1, 40), substr(corpus.text, i * 37 % 9000 + 1, 640),
        '978' || i, i % 900, i % 5000 / 100.0, timestamptz '2000-01-01' + i % 9000 * interval '1 day',
        jsonb_build_array('tag' || i % 30, 'tag' || i % 70), 0, 1 + i % 1000
      FROM corpus, generate_series(1, :rows) i`,
