@@ -38,8 +38,7 @@ export function queueActions({ open, print, signal }: Session): CommandLineActio
       async run() {
         const plugin = await open()
         tellTrouble(plugin, print)
-        print('working; stop with Ctrl-C')
-        await plugin.queue.work(signal)
+        await plugin.queue.work(signal, () => print('working; stop with Ctrl-C'))
       },
     }),
   ]

@@ -28,8 +28,8 @@ export interface QueueStatus {
 export interface QueueCommands {
   /** Backlog, lag and aborted of every version. */
   status(): Promise<QueueStatus[]>
-  /** Works until the signal, then ends after the batches under way. */
-  work(signal: AbortSignal): Promise<void>
+  /** Works until the signal, then ends after the batches under way; calls `onStart` once it works. */
+  work(signal: AbortSignal, onStart?: () => void): Promise<void>
 }
 
 /** Makes the commands. */
@@ -44,9 +44,10 @@ export function queueCommands(base: Base): QueueCommands {
         return { index, version: number, state, backlog, lagMs, aborted }
       })
     },
-    async work(signal) {
+    async work(signal, onStart) {
       await checkSchema(base.store)
       const worker = startWorker(base.workerOptions())
+      onStart?.()
       await aborted(signal)
       await worker.stop()
     },

@@ -1,6 +1,6 @@
 import process from 'node:process'
 import { expect } from 'chai'
-import { createLibrary, type Library, quieten, settle, told } from '../support/library.ts'
+import { createLibrary, type Library, quieten, settle, told, written } from '../support/library.ts'
 import { type Server, startOwn, whyNoOwn } from '../support/servers/servers.ts'
 import { waitFor } from '../support/world.ts'
 
@@ -51,6 +51,7 @@ describe('a server killed under load', function () {
   it('PostgreSQL: the application and the worker go on when it is back, no document is lost', async () => {
     const app = await library.app({ SEED: 23 })
     const worker = library.start(['queue:work'])
+    await written(worker, /working/)
     await waitFor(() => app.report().writes > 30)
     await postgres.kill()
     await waitFor(() => app.report().failures > 3, { timeoutMs: 30_000 })
