@@ -55,8 +55,11 @@ export function definitionOf(deps: Pick<LifecycleDeps, 'definitions'>, name: str
 
 /** What converging did for one index. */
 export interface Converged {
+  /** Name, without prefix. */
   index: string
+  /** Number of the version. */
   version: number
+  /** What was done. */
   outcome: 'unchanged' | 'activated' | 'ready'
 }
 
