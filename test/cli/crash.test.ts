@@ -97,6 +97,8 @@ describe('kill -9', function () {
   })
 
   describe('of a worker that has written and not yet settled', () => {
+    before(() => library.done(['up']))
+
     const claims = async () =>
       (await library.sql('SELECT FROM elastic_umzug.pending WHERE token IS NOT NULL AND due_at > clock_timestamp()'))
         .length

@@ -28,6 +28,10 @@ describe('a new definition while rows change', function () {
     expect(upped).to.include('books-2: active, the alias')
     expect(oldCode.report().writes, told(oldCode)).to.be.greaterThan(before)
 
+    const own = await library.client.indices.getAlias({ name: `${library.prefix}books~*` })
+    expect(Object.keys(own).sort(), 'versions with an alias of their definition')
+      .to.deep.equal([library.physical('books', 1), library.physical('books', 2)])
+
     const newCode = await library.app({ REVISION: 2, SEED: 12 })
     const together = newCode.report().writes + oldCode.report().writes
     await waitFor(() =>
