@@ -9,7 +9,7 @@
  */
 import { ElasticUmzugError } from '../errors.ts'
 import type { Emitter } from '../events.ts'
-import type { Clock, Documents, SearchClient, Source } from '../ports.ts'
+import type { Clock, Documents, KeyRange, SearchClient, Source } from '../ports.ts'
 import type { Store } from '../store/store.ts'
 import { isUncertain, type Refusal, sendBulk } from './bulk.ts'
 import { drawNumber } from './clock.ts'
@@ -76,7 +76,9 @@ export async function populate(deps: PopulateDeps, options: PopulateOptions): Pr
     throw error
   }
   // All end before the first fault is told: nothing may go on writing after this function.
-  const ended = await Promise.allSettled(Array.from({ length: options.workers }, () => work().catch(failing)))
+  const queue = new PQueue({ concurrency: options.workers })
+  const lanes = Array.from({ length: options.workers }, () => queue.add(() => work().catch(failing)))
+  const ended = await Promise.allSettled(lanes)
   for (const each of ended) if (each.status === 'rejected') throw each.reason
   if (signal?.aborted) throw stopped(version)
 }
@@ -111,10 +113,13 @@ interface Filling {
   rows: number
   /** The last page, not stored yet. */
   page: Checkpoint
+  /** The next page, read while the one before it was sent. */
+  ahead: Documents | undefined
 }
 
 async function fillRange(deps: PopulateDeps, options: PopulateOptions, range: Range, token: string): Promise<void> {
-  const filling: Filling = { range, token, rows: firstRows, page: { cursor: range.cursor, documents: 0, done: false } }
+  const page = { cursor: range.cursor, documents: 0, done: false }
+  const filling: Filling = { range, token, rows: firstRows, page, ahead: undefined }
   try {
     while (await fillPage(deps, options, filling));
   } catch (error) {
@@ -124,10 +129,10 @@ async function fillRange(deps: PopulateDeps, options: PopulateOptions, range: Ra
   }
 }
 
-// Stores the page before, then reads and sends the next; false when the range is done, lost or given back.
+// Stores the page before, then sends the next; false when the range is done, lost or given back.
 async function fillPage(deps: PopulateDeps, options: PopulateOptions, filling: Filling): Promise<boolean> {
   const { store, clock } = deps
-  const { version, source, signal } = options
+  const { version, signal } = options
   const { range, token } = filling
   // Counted from before the lease is prolonged: a process that stalls after this line sends nothing after the lease.
   const deadline = clock.now() + deps.leaseMs * (1 - marginShare)
@@ -139,14 +144,24 @@ async function fillPage(deps: PopulateDeps, options: PopulateOptions, filling: F
     return false
   }
   options.assertHeld?.()
-  const number = await drawNumber(store)
   const after = filling.page.cursor ?? range.after
-  const size = { rows: filling.rows, bytes: pageBytes }
-  const documents = await source.page(store.db, { after, upTo: range.upTo }, size, number)
+  const documents = filling.ahead ?? await readPage(deps, options, { after, upTo: range.upTo }, filling.rows)
+  filling.ahead = undefined
   if (documents.failed?.[0]) throw unmade(version, documents.failed[0])
   if (documents.last === null) filling.page = { ...filling.page, done: true }
   else await writePage(deps, options, filling, documents, deadline)
   return true
+}
+
+// However long a page waits to be sent: its number was drawn before it was read.
+async function readPage(
+  { store }: PopulateDeps,
+  { source }: PopulateOptions,
+  range: KeyRange,
+  rows: number,
+): Promise<Documents> {
+  const number = await drawNumber(store)
+  return await source.page(store.db, range, { rows, bytes: pageBytes }, number)
 }
 
 async function writePage(
@@ -156,12 +171,22 @@ async function writePage(
   documents: Documents,
   deadline: number,
 ): Promise<void> {
-  const outcome = documents.count === 0 ? 'written' : await sendPage(deps, options, documents, deadline)
-  if (outcome === 'written') {
+  const rows = nextRows(filling.rows, documents)
+  // PostgreSQL makes the next page while the cluster takes this one.
+  const [sent, next] = await Promise.allSettled([
+    documents.count === 0 ? 'written' : sendPage(deps, options, documents, deadline),
+    readPage(deps, options, { after: documents.last, upTo: filling.range.upTo }, rows),
+  ])
+  if (sent.status === 'rejected') throw sent.reason
+  if (sent.value === 'written') {
     filling.page = { cursor: documents.last, documents: documents.count, done: false }
-    filling.rows = nextRows(filling.rows, documents)
+    filling.rows = rows
+    // A fault of reading is met again when the page is read in its turn.
+    filling.ahead = next.status === 'fulfilled' ? next.value : undefined
     await report(deps, options, documents.count)
-  } else if (outcome === 'smaller') filling.rows = Math.max(1, Math.floor(Math.min(filling.rows, documents.count) / 2))
+  } else if (sent.value === 'smaller') {
+    filling.rows = Math.max(1, Math.floor(Math.min(filling.rows, documents.count) / 2))
+  }
 }
 
 // Pages grow to the bytes of a request, not to a number of rows: rows may be tiny or huge.
