@@ -7,6 +7,7 @@
  * after its lease, and requests end before the lease does.
  * @module
  */
+import PQueue from 'p-queue'
 import { ElasticUmzugError } from '../errors.ts'
 import type { Emitter } from '../events.ts'
 import type { Clock, Documents, KeyRange, SearchClient, Source } from '../ports.ts'
