@@ -18,11 +18,9 @@ import {
 import type { CommandOptions } from './commands/base.ts'
 import type { Events, Listener } from './events.ts'
 import type { Runner } from './migrations/runner.ts'
-import { markNow, unprocessed } from './queue/changes.ts'
-import { drain } from './queue/drain.ts'
-import { servedVersions, startWorker, type Worker } from './queue/worker.ts'
+import { settled } from './commands/settled.ts'
+import { startWorker, type Worker } from './queue/worker.ts'
 import { definitionOf } from './search/lifecycle.ts'
-import { refresh } from './search/physical.ts'
 import { definitionAlias } from './search/versions.ts'
 import { type ActionRow, listActions } from './store/actions.ts'
 import { checkSchema } from './store/schema.ts'
@@ -46,10 +44,16 @@ export interface ElasticUmzug {
    * Throws `SCHEMA_MISSING` before the first `umzug up`.
    */
   start(): Promise<void>
-  /** Stops the worker after the batches under way, and takes the capture back. What is not written stays queued. */
+  /**
+   * Stops the worker after the batches under way. What is not written stays queued, and writes go on being recorded for
+   * as long as the process lives: requests may still be under way.
+   */
   stop(): Promise<void>
-  /** Waits until everything committed before the call is searchable in every version that this code serves. */
-  settled(): Promise<void>
+  /**
+   * Waits until everything committed before the call is searchable in every version that this code serves, but for
+   * documents that were refused for good. Throws `VERSION_BEHIND` after `timeoutMs`; without it, waits on.
+   */
+  settled(options?: { timeoutMs?: number }): Promise<void>
   /** What `umzug up` does. */
   up(options?: UpOptions): Promise<UpResult>
   /** What `umzug up` would do, a line each. */
@@ -62,15 +66,23 @@ export interface ElasticUmzug {
   log(limit?: number): Promise<ActionRow[]>
 }
 
-const settledPollMs = 10
-
 /** Puts the parts together; connects to nothing yet. Throws what a wrong config does. */
 export function createPlugin(parts: PluginParts): ElasticUmzug {
   const base = createBase(parts)
   const { store, definitions, prefix, emitter, runtime } = base
   let worker: Worker | undefined
-  let uninstall: (() => void) | undefined
+  let starting: Promise<void> | undefined
+  let isRecording = false
   let umzug: Runner | undefined
+
+  const start = async () => {
+    await checkSchema(store)
+    // Without a cluster nobody would ever take what is recorded.
+    if (!base.search || definitions.length === 0) return
+    if (!isRecording) base.capture(definitions, store.schema, () => worker?.wake())
+    isRecording = true
+    worker = startWorker(base.workerOptions())
+  }
 
   return {
     get umzug() {
@@ -84,33 +96,18 @@ export function createPlugin(parts: PluginParts): ElasticUmzug {
       return definitionAlias({ prefix, index: name, hash })
     },
     on: emitter.on,
-    async start() {
-      if (uninstall) return
-      await checkSchema(store)
-      uninstall = base.capture(definitions, store.schema, () => worker?.wake())
-      if (base.search && definitions.length > 0) worker = startWorker(base.workerOptions())
-    },
+    start: () =>
+      starting ??= start().catch((error) => {
+        starting = undefined
+        throw error
+      }),
     async stop() {
+      await starting
       await worker?.stop()
       worker = undefined
-      uninstall?.()
-      uninstall = undefined
+      starting = undefined
     },
-    async settled() {
-      const options = base.workerOptions()
-      const mark = await markNow(store)
-      const served = await servedVersions(options)
-      const versionIds = served.map((each) => each.version.id)
-      if (worker) {
-        worker.wake()
-        for (;;) {
-          const left = await unprocessed(store, versionIds, mark)
-          if (left.changes + left.pending === 0) break
-          await runtime.clock.sleep(settledPollMs)
-        }
-      } else await drain(options, { versionIds, work: true, mark })
-      for (const { version } of served) await refresh(options.search, version.physical)
-    },
+    settled: ({ timeoutMs } = {}) => settled(base, () => worker, timeoutMs),
     up: (options) => up(base, options),
     planUp: (options) => planUp(base, options),
     down: (migrate = {}, options) => down(base, migrate, options),

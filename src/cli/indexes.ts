@@ -35,7 +35,7 @@ export function indexActions(session: Session): CommandLineAction[] {
       async run({ names, flag }) {
         const { versions } = await open()
         const create = { ...options, force: flag('--force'), dryRun: flag('--dry-run') }
-        for (const each of await versions.create(names, create)) print(`${each.physical}: ${each.state}`)
+        await versions.create(names, create)
       },
     }),
     defineAction({
@@ -49,8 +49,7 @@ export function indexActions(session: Session): CommandLineAction[] {
       async run({ names, flag }) {
         const plugin = await open()
         const end = followProgress(plugin, runtime)
-        const updated = await plugin.versions.update(names, { ...options, dryRun: flag('--dry-run') }).finally(end)
-        for (const each of updated) print(`${each.physical}: ${each.state}`)
+        await plugin.versions.update(names, { ...options, dryRun: flag('--dry-run') }).finally(end)
       },
     }),
     defineAction({

@@ -27,6 +27,9 @@ export function queueActions({ open, print, signal }: Session): CommandLineActio
           each.aborted,
         ])
         for (const line of table(['index', 'version', 'state', 'backlog', 'lag', 'aborted'], rows)) print(line)
+        for (const { index, version, abortedKeys } of status) {
+          for (const { key, reason } of abortedKeys) print(`${index}-${version}: document ${key} aborted: ${reason}`)
+        }
       },
     }),
     defineAction({

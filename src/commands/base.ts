@@ -128,7 +128,7 @@ async function recorded<T>(
 ): Promise<T> {
   const { store, runtime, emitter } = base
   const tell = onLine ?? (() => {})
-  const options = { action: name, origin: originOf(base), clock: runtime.clock, exclusive: true, onLine: tell }
+  const options = { action: name, origin: originOf(base), clock: runtime.clock, exclusive: true, onLine: tell, signal }
   return await withAction(store, options, async (action) => {
     let logged: Promise<unknown> = Promise.resolve()
     const say = (line: string) => {

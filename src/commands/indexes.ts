@@ -2,7 +2,6 @@
  * Commands on index versions, each also a method.
  * @module
  */
-import { backlogs } from '../queue/pending.ts'
 import {
   activateVersion,
   converge,
@@ -11,6 +10,7 @@ import {
   definitionOf,
   fillVersion,
   findVersion,
+  keepAlias,
   type LifecycleDeps,
   mendActive,
   versionOf,
@@ -20,6 +20,7 @@ import { checkCluster, countDocuments } from '../search/physical.ts'
 import { listVersions, readAlias, type Version, type VersionState } from '../search/versions.ts'
 import { checkSchema } from '../store/schema.ts'
 import type { Base, CommandOptions, Run } from './base.ts'
+import { queuesOf } from './queue.ts'
 
 /** A version with what is known of it in the cluster and in the queue. */
 export interface VersionStatus extends Version {
@@ -72,6 +73,10 @@ export function indexCommands(base: Base, within?: Run): IndexCommands {
     await checkSchema(base.store)
     return await base.run(name, options, prepared)
   }
+  // Silence would look like success.
+  const tellNone = ({ onLine }: CommandOptions, { length }: readonly unknown[]) => {
+    if (length === 0) onLine?.('the config defines no indexes')
+  }
   const tell = async (options: ChangeOptions, plan: () => Promise<string[]>) => {
     await checkSchema(base.store)
     for (const line of await plan()) options.onLine?.(line)
@@ -81,20 +86,23 @@ export function indexCommands(base: Base, within?: Run): IndexCommands {
     list: () => list(base),
     async create(names = [], options = {}) {
       const definitions = named(base, names)
-      if (options.dryRun) return await tell(options, () => planIndexes(base, definitions, ['created']))
+      tellNone(options, definitions)
+      if (options.dryRun) return await tell(options, () => planIndexes(base, definitions, ['created'], options.force))
       return await command(
         'es:create',
         options,
-        (deps) => eachOf(definitions, (each) => createVersion(deps, each, options.force)),
+        (deps) => eachOf(definitions, (each) => create(deps, each, options.force)),
       )
     },
     async update(names = [], options = {}) {
       const definitions = named(base, names)
+      tellNone(options, definitions)
       if (options.dryRun) return await tell(options, () => planIndexes(base, definitions, ['created', 'populated']))
       return await command('es:update', options, (deps) => eachOf(definitions, (each) => update(deps, each)))
     },
     async activate(targets = [], options = {}) {
       const chosen = targets.length > 0 ? targets : base.definitions.map((each) => each.name)
+      tellNone(options, chosen)
       if (options.dryRun) return await tell(options, () => planActivate(base, chosen))
       return await command('es:activate', options, (deps) => eachOf(chosen, (each) => activate(deps, each)))
     },
@@ -109,15 +117,15 @@ export async function convergeIndexes(base: Base, run: Run, activating: boolean)
 /** A step on the way to an active version. */
 export type Step = 'created' | 'populated' | 'activated'
 
-/** What would be done for each definition, up to the given steps, a line each. Before the first `up`, nothing is prepared. */
+/** What would be done for each definition, up to the given steps, a line each; `anew` as if there were no version. */
 export async function planIndexes(
   base: Base,
   definitions: readonly Definition[],
   steps: readonly Step[],
-  prepared: boolean = true,
+  anew: boolean = false,
 ): Promise<string[]> {
   return await eachOf(definitions, async (definition) => {
-    const version = prepared ? await versionOf(base, definition) : undefined
+    const version = anew ? undefined : await versionOf(base, definition)
     const done = doneSteps(version?.state)
     const open = steps.filter((each) => !done.includes(each))
     const name = version?.physical ?? `a new version of ${base.prefix}${definition.name}`
@@ -140,14 +148,23 @@ async function planActivate(base: Base, targets: readonly string[]): Promise<str
   })
 }
 
+async function create(deps: LifecycleDeps, definition: Definition, force: boolean | undefined): Promise<Version> {
+  const existing = force ? undefined : await versionOf(deps, definition)
+  if (existing) deps.onLine(`${existing.physical}: ${existing.state}, the definition did not change`)
+  return await createVersion(deps, definition, force)
+}
+
 async function update(deps: LifecycleDeps, definition: Definition): Promise<Version> {
-  return await fillVersion(deps, await createVersion(deps, definition), definition)
+  const version = await createVersion(deps, definition)
+  const isDone = version.state !== 'created' && version.state !== 'populating'
+  if (isDone) deps.onLine(`${version.physical}: ${version.state}, nothing to do`)
+  return await fillVersion(deps, version, definition)
 }
 
 async function activate(deps: LifecycleDeps, target: string): Promise<Version> {
   const version = await findVersion(deps, target)
-  if (version.state === 'active') deps.onLine(`${version.physical}: already active`)
-  else await activateVersion(deps, version)
+  if (version.state !== 'active') await activateVersion(deps, version)
+  else if (!(await keepAlias(deps, version))) deps.onLine(`${version.physical}: already active`)
   return version
 }
 
@@ -165,9 +182,9 @@ function named({ definitions }: Base, names: readonly string[]): readonly Defini
 async function list(base: Base): Promise<VersionStatus[]> {
   await checkSchema(base.store)
   const versions = await listVersions(base.store, base.prefix)
-  const queues = await backlogs(base.store, versions.map((each) => each.id))
-  return await Promise.all(versions.map(async (version) => {
-    const { backlog = 0, lagMs = 0, aborted = 0 } = queues.find((each) => each.versionId === version.id) ?? {}
+  const queues = await queuesOf(base.store, versions)
+  return await Promise.all(versions.map(async (version, at) => {
+    const { backlog, lagMs, aborted } = queues[at]!
     return { ...version, ...await documentsOf(base, version), backlog, lagMs, aborted }
   }))
 }

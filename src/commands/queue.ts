@@ -2,10 +2,11 @@
  * Commands on the queue, each also a method.
  * @module
  */
-import { backlogs } from '../queue/pending.ts'
+import { type Backlog, backlogs } from '../queue/pending.ts'
 import { startWorker } from '../queue/worker.ts'
-import { listVersions } from '../search/versions.ts'
+import { abortedKeys, listVersions, type Version } from '../search/versions.ts'
 import { checkSchema } from '../store/schema.ts'
+import type { Store } from '../store/store.ts'
 import type { Base } from './base.ts'
 
 /** The queue of one version. */
@@ -22,6 +23,8 @@ export interface QueueStatus {
   lagMs: number
   /** Documents that ran out of attempts. */
   aborted: number
+  /** The first of those, with the reason. */
+  abortedKeys: { key: string; reason: string }[]
 }
 
 /** The commands on the queue. */
@@ -38,11 +41,12 @@ export function queueCommands(base: Base): QueueCommands {
     async status() {
       await checkSchema(base.store)
       const versions = await listVersions(base.store, base.prefix)
-      const queues = await backlogs(base.store, versions.map((each) => each.id))
-      return versions.map(({ id, index, number, state }) => {
-        const { backlog = 0, lagMs = 0, aborted = 0 } = queues.find((each) => each.versionId === id) ?? {}
-        return { index, version: number, state, backlog, lagMs, aborted }
-      })
+      const queues = await queuesOf(base.store, versions)
+      return await Promise.all(versions.map(async ({ id, index, number, state }, at) => {
+        const { backlog, lagMs, aborted } = queues[at]!
+        const keys = aborted > 0 ? await abortedKeys(base.store, id) : []
+        return { index, version: number, state, backlog, lagMs, aborted, abortedKeys: keys }
+      }))
     },
     async work(signal, onStart) {
       await checkSchema(base.store)
@@ -52,6 +56,14 @@ export function queueCommands(base: Base): QueueCommands {
       await worker.stop()
     },
   }
+}
+
+/** Backlog, lag and aborted of versions, in their order. */
+export async function queuesOf(store: Store, versions: readonly Version[]): Promise<Backlog[]> {
+  const found = await backlogs(store, versions.map((each) => each.id))
+  return versions.map(({ id }) =>
+    found.find((each) => each.versionId === id) ?? { versionId: id, backlog: 0, lagMs: 0, aborted: 0 }
+  )
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

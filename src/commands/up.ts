@@ -38,9 +38,13 @@ export interface UpResult {
 export async function prepare({ db, store }: Base): Promise<void> {
   const [row] = await db.query<{ version: number }>(`SELECT current_setting('server_version_num')::int AS version`)
   if (row!.version < 130_000) {
-    throw new ElasticUmzugError('DATABASE_VERSION', `PostgreSQL at ${db.label} is version ${row!.version}.`, {
-      next: 'use PostgreSQL 13 or newer',
-    })
+    throw new ElasticUmzugError(
+      'DATABASE_VERSION',
+      `PostgreSQL at ${db.label} is version ${Math.floor(row!.version / 10_000)}.`,
+      {
+        next: 'use PostgreSQL 13 or newer',
+      },
+    )
   }
   await applySchema(store)
 }
@@ -70,11 +74,11 @@ export function migrationRunner(base: Base, options: CommandOptions = {}, within
 /** Own tables, pending SQL migrations, then the search indexes. A killed run is gone on with by the next one. */
 export async function up(base: Base, options: UpOptions = {}): Promise<UpResult> {
   const searching = options.search !== false && base.definitions.length > 0
-  // Before the first migration: a deploy that cannot be finished is better not begun.
-  if (searching) await checkCluster(base.needSearch())
   await prepare(base)
   return await base.run('up', options, (run) =>
     capturing(base, async () => {
+      // Before the first migration: a deploy that cannot be finished is better not begun.
+      if (searching) await checkCluster(base.needSearch())
       const applied = await migrationRunner(base, options, run).up(options.migrate)
       const indexes = searching ? await convergeIndexes(base, run, options.activate ?? true) : []
       return { migrations: applied.map((each) => each.name), indexes }
@@ -92,7 +96,7 @@ export async function planUp(base: Base, options: UpOptions = {}): Promise<strin
   const names = await migrationRunner(base, options).plan('up', options.migrate)
   const searching = options.search !== false && base.definitions.length > 0
   const steps: Step[] = options.activate === false ? ['created', 'populated'] : ['created', 'populated', 'activated']
-  const indexes = searching ? await planIndexes(base, base.definitions, steps, await isApplied(base.store)) : []
+  const indexes = searching ? await planIndexes(base, base.definitions, steps, !(await isApplied(base.store))) : []
   return [...names.map((name) => `${name}: would be applied`), ...indexes]
 }
 

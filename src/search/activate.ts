@@ -24,10 +24,32 @@ export async function activateVersion(deps: LifecycleDeps, given: Version): Prom
   await assertCaughtUp(deps, version)
   await refresh(deps.search, version.physical)
   deps.assertHeld()
-  await swapAlias(deps.search, version)
+  const before = await swapAlias(deps.search, version)
   await recordActive(deps.store, version)
+  await tellTaken(deps, version, before)
   deps.emitter.emit('version:state:changed', { index: version.index, version: version.number, state: 'active' })
   deps.onLine(`${version.physical}: active, the alias ${readAlias(version)} points at it`)
+}
+
+// An application that had an alias of this name before gives it to us here: that must be on record.
+async function tellTaken(deps: LifecycleDeps, version: Version, before: readonly string[]): Promise<void> {
+  const own = new Set((await listVersions(deps.store, deps.prefix)).map((each) => each.physical))
+  const foreign = before.filter((each) => !own.has(each))
+  if (foreign.length > 0) deps.onLine(`${readAlias(version)}: the alias was taken from ${foreign.join(', ')}`)
+}
+
+/**
+ * Points the alias of the active version at it where somebody moved it or took it away: readers see exactly one
+ * complete version. True when that was needed.
+ */
+export async function keepAlias(deps: LifecycleDeps, version: Version): Promise<boolean> {
+  const targets = await aliasTargets(deps.search, readAlias(version))
+  if (targets.length === 1 && targets[0] === version.physical) return false
+  await assertPhysical(deps.search, version)
+  await swapAlias(deps.search, version)
+  const where = targets.join(', ') || 'nothing'
+  deps.onLine(`${version.physical}: the alias ${readAlias(version)} pointed at ${where}; it points here again`)
+  return true
 }
 
 function assertComplete(version: Version): void {

@@ -33,19 +33,22 @@ export async function assertAliasFree(search: SearchClient, version: Pick<Versio
 
 /** Points the alias of exactly this definition at its version: readers of this code have it from then on. */
 export async function pointDefinitionAlias(search: SearchClient, version: Version): Promise<void> {
-  await update(search, version, await pointing(search, version, definitionAlias(version)))
+  const alias = definitionAlias(version)
+  await update(search, version, pointing(version, alias, await aliasTargets(search, alias)))
 }
 
-/** Points alias and definition alias at a version, in one atomic request. */
-export async function swapAlias(search: SearchClient, version: Version): Promise<void> {
+/** Points alias and definition alias at a version, in one atomic request. Gives what the alias pointed at before. */
+export async function swapAlias(search: SearchClient, version: Version): Promise<string[]> {
+  const before = await aliasTargets(search, readAlias(version))
   await update(search, version, [
-    ...await pointing(search, version, readAlias(version)),
-    ...await pointing(search, version, definitionAlias(version)),
+    ...pointing(version, readAlias(version), before),
+    ...pointing(version, definitionAlias(version), await aliasTargets(search, definitionAlias(version))),
   ])
+  return before
 }
 
-async function pointing(search: SearchClient, { physical }: Version, alias: string): Promise<object[]> {
-  const others = (await aliasTargets(search, alias)).filter((index) => index !== physical)
+function pointing({ physical }: Version, alias: string, before: readonly string[]): object[] {
+  const others = before.filter((index) => index !== physical)
   const remove = others.map((index) => ({ remove: { index, alias, must_exist: true } }))
   return [...remove, { add: { index: physical, alias } }]
 }

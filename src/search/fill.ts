@@ -38,7 +38,7 @@ export async function fillVersion(deps: LifecycleDeps, start: Version, definitio
   deps.assertHeld()
   await moveVersion(store, version.id, ['populating'], 'ready')
   await clearPopulate(store, version.id)
-  deps.onLine(`${version.physical}: ready, ${counts.documents} documents for ${counts.rows} rows`)
+  deps.onLine(`${version.physical}: ready, ${counts.documents} documents`)
   deps.emitter.emit('version:state:changed', { index: version.index, version: version.number, state: 'ready' })
   return await readVersion(store, version.id)
 }
@@ -57,8 +57,8 @@ async function load(deps: LifecycleDeps, version: Version, { source }: Definitio
   await requestSweep(store, version.id)
 }
 
-// Every key that was captured until now is written, or the run ends here.
-async function catchUp(deps: LifecycleDeps, version: Version): Promise<void> {
+/** Waits until every key that was captured until now is written. Throws `STOPPED` or `DOCUMENT_REFUSED`. */
+export async function catchUp(deps: LifecycleDeps, version: Version): Promise<void> {
   const { aborted } = await deps.drain(version)
   if (deps.signal?.aborted) throw stopped(version)
   deps.assertHeld()

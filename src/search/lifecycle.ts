@@ -3,17 +3,16 @@
  * @module
  */
 import { ElasticUmzugError } from '../errors.ts'
-import { activateVersion, mendActive } from './activate.ts'
-import { aliasTargets, swapAlias } from './aliases.ts'
+import { activateVersion, keepAlias, mendActive } from './activate.ts'
 import { createVersion, versionOf } from './create.ts'
 import type { Definition } from './definition.ts'
 import { refreshDependencies } from './dependencies.ts'
-import { fillVersion } from './fill.ts'
+import { catchUp, fillVersion } from './fill.ts'
 import { assertPhysical, checkCluster } from './physical.ts'
 import type { PopulateDeps } from './populate.ts'
-import { forgetGone, listVersions, readAlias, type Version } from './versions.ts'
+import { forgetGone, listVersions, retryAborted, type Version } from './versions.ts'
 
-export { activateVersion, createVersion, fillVersion, mendActive, versionOf }
+export { activateVersion, createVersion, fillVersion, keepAlias, mendActive, versionOf }
 
 /** What the life of a version needs. */
 export interface LifecycleDeps extends PopulateDeps {
@@ -90,11 +89,13 @@ async function convergeOne(deps: LifecycleDeps, definition: Definition, activate
 async function keepActive(deps: LifecycleDeps, version: Version, definition: Definition): Promise<void> {
   const { search } = deps
   await assertPhysical(search, version)
-  if ((await aliasTargets(search, readAlias(version))).length === 0) await swapAlias(search, version)
-  if (await refreshDependencies(deps, version, definition)) {
-    deps.onLine(`${version.physical}: what it reads has changed, every document is brought up to date`)
-    await deps.drain(version)
-  } else deps.onLine(`${version.physical}: active, nothing to do`)
+  const isMended = await keepAlias(deps, version)
+  const isRefreshed = await refreshDependencies(deps, version, definition)
+  if (isRefreshed) deps.onLine(`${version.physical}: what it reads has changed, every document is brought up to date`)
+  const isRetried = await retryAborted(deps.store, version.id, deps.maxAttempts) > 0
+  if (isRetried) deps.onLine(`${version.physical}: aborted documents are tried once more`)
+  if (isRefreshed || isRetried) await catchUp(deps, version)
+  if (!isMended && !isRefreshed && !isRetried) deps.onLine(`${version.physical}: active, nothing to do`)
 }
 
 /** Finds a version by `name` (its newest that is complete), `name@N`, or physical name. Throws `VERSION_UNKNOWN`. */

@@ -128,7 +128,9 @@ export async function waitForLocks(
   for (let tries = 0; !(await tryLocks(session, names)); tries++) {
     session.assertHeld()
     if (signal?.aborted) {
-      throw new ElasticUmzugError('STOPPED', 'Stopped while another run held the lock: nothing was done.')
+      throw new ElasticUmzugError('STOPPED', 'Stopped while another run held the lock: nothing was done.', {
+        next: 'run the same command again',
+      })
     }
     if (tries === 0) onWait?.()
     await clock.sleep(pollMs * (0.5 + Math.random()), signal)

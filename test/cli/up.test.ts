@@ -66,7 +66,7 @@ describe('umzug up', function () {
       expect(told).to.include.members([
         'books-1: created',
         'books-1: populating 60 rows',
-        'books-1: ready, 60 documents for 60 rows',
+        'books-1: ready, 60 documents',
         'books-1: active, the alias books points at it',
         'editions-1: active, the alias editions points at it',
       ])
@@ -118,6 +118,12 @@ describe('umzug up', function () {
       })
     })
 
+    it('es:create --force --dry-run tells of the version that it would make, and makes none', async () => {
+      const told = lines(await library.done(['es:create', 'books', '--force', '--dry-run']))
+      expect(told).to.deep.equal(['a new version of books: would be created'])
+      expect(lines(await library.done(['es:create', 'books']))).to.have.length(1)
+    })
+
     it('activates an older version again: rollback', async () => {
       await library.done(['es:activate', 'books@1'])
       expect(await targets('books')).to.deep.equal([library.physical('books', 1)])
@@ -149,6 +155,7 @@ describe('umzug up', function () {
         backlog: 0,
         lagMs: 0,
         aborted: 0,
+        abortedKeys: [],
       })
       expect(lines(log)[0]).to.match(/^id +action +state +started +took +by +counts +command line$/)
       const actions = JSON.parse(logJson) as { action: string; state: string; commandLine: string; user: string }[]

@@ -135,6 +135,12 @@ describe('life of a version', () => {
     await core.client.indices.deleteAlias({ index: `${alias}-1`, name: alias })
     await up()
     expect(await pointed()).to.eql([`${alias}-1`])
+    await core.client.indices.create({ index: `${alias}-foreign` })
+    const moved = [{ remove: { index: `${alias}-1`, alias } }, { add: { index: `${alias}-foreign`, alias } }]
+    await core.client.indices.updateAliases({ actions: moved })
+    await up()
+    expect(await pointed()).to.eql([`${alias}-1`])
+    expect(core.lines.at(-1)).to.include(`pointed at ${alias}-foreign; it points here again`)
     await core.client.indices.delete({ index: `${alias}-1` })
     expect(await rejection(up())).to.include({ code: 'VERSION_NOT_READY' })
   })

@@ -27,9 +27,10 @@ const mayImport: Record<string, string[]> = {
   'src/queue': [...search, 'src/queue'],
   'src/commands': [...features, 'src/commands'],
   'src/plugin': plugin,
+  'src/migration': plugin,
   'src/cli': [...plugin, 'src/cli'],
   'src/compose': [...plugin, 'adapters'],
-  'src/index': [...plugin, 'src/compose'],
+  'src/index': [...plugin, 'src/migration', 'src/compose'],
   'adapters': [...toAdapters, 'adapters'],
   // The program, not an adapter: it puts the command line and the parts together.
   'adapters/node/bin': ['src/cli/main', 'src/compose', 'adapters/runtime'],
