@@ -3,12 +3,15 @@
  * @module
  */
 import { fromElasticsearch } from '../adapters/elasticsearch/client.ts'
+import { secretsOfElasticsearch } from '../adapters/elasticsearch/secrets.ts'
 import { currentRuntime } from '../adapters/runtime.ts'
 import { installCapture } from '../adapters/sequelize/capture.ts'
 import { fromSequelize } from '../adapters/sequelize/database.ts'
+import { secretsOfSequelize } from '../adapters/sequelize/secrets.ts'
 import { assertConfig, type Config } from './config.ts'
 import { createPlugin, type ElasticUmzug } from './plugin.ts'
 import type { Runtime } from './ports.ts'
+import { hideSecrets } from './redact.ts'
 
 /** Where a config comes from. */
 export interface ComposeOptions {
@@ -19,12 +22,14 @@ export interface ComposeOptions {
 }
 
 /**
- * Makes the plugin of an application from its config; connects to nothing yet.
+ * Makes the plugin of an application from its config; connects to nothing yet. From here on no message and no record of this process
+ * shows the passwords of its clients.
  * Throws `CONFIG_INVALID` or `DEFINITION_DUPLICATE`.
  */
 export function elasticUmzug(config: Config, options: ComposeOptions = {}): ElasticUmzug {
   assertConfig(config)
   const { sequelize, elasticsearch } = config
+  hideSecrets([...secretsOfSequelize(sequelize), ...secretsOfElasticsearch(elasticsearch ?? {})])
   const runtime = options.runtime ?? currentRuntime()
   return createPlugin({
     config,

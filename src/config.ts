@@ -66,8 +66,8 @@ export interface LoadedConfig {
 
 const extensions = ['ts', 'mts', 'cts', 'js', 'mjs', 'cjs']
 
-/** Finds `umzug.config.*` from the working directory upwards. Throws `CONFIG_NOT_FOUND`. */
-export async function findConfig(runtime: Runtime, path?: string): Promise<string> {
+// From the working directory upwards.
+async function findConfig(runtime: Runtime, path?: string): Promise<string> {
   if (path !== undefined) {
     const named = runtime.resolve(path)
     if (await runtime.exists(named)) return named
@@ -130,55 +130,140 @@ function unwrap(loaded: Record<string, unknown>): unknown {
   return (first as { default?: unknown }).default ?? first
 }
 
-/** Throws `CONFIG_INVALID` when a value cannot be used. */
+/** What is wrong with a value, and what to do about it. */
+interface Fault {
+  what: string
+  next: string
+}
+
+/** Looks at one value of a config; undefined when it can be used. */
+type Check = (value: unknown, name: string) => Fault | undefined
+
+/** Throws `CONFIG_INVALID` when a value cannot be used, or when it has a key that nobody reads. */
 export function assertConfig(config: unknown, where: string = 'the config'): asserts config is Config {
-  const fail = (what: string, next: string): never => {
-    throw new ElasticUmzugError('CONFIG_INVALID', `${where}: ${what}.`, { next })
+  const fault = faultOf(config)
+  if (fault) throw new ElasticUmzugError('CONFIG_INVALID', `${where}: ${fault.what}.`, { next: fault.next })
+}
+
+function faultOf(config: unknown): Fault | undefined {
+  if (!isObject(config)) {
+    const what = `it exports ${config === null ? 'null' : typeof config}, not an object`
+    return { what, next: 'export default defineConfig({ … })' }
   }
-  if (typeof config !== 'object' || config === null) {
-    return fail(
-      `it exports ${config === null ? 'null' : typeof config}, not an object`,
-      'export default defineConfig({ … })',
-    )
+  for (const [name, check] of Object.entries(checks)) {
+    const fault = config[name] === undefined && name !== 'sequelize' ? undefined : check(config[name], name)
+    if (fault) return fault
   }
-  const { sequelize, elasticsearch, indexes, prefix } = config as Partial<Config>
-  const methods = ['query', 'define', 'getQueryInterface'] as const
-  if (
-    !methods.every((each) =>
-      typeof (sequelize as unknown as Record<string, unknown> | undefined)?.[each] === 'function'
-    )
-  ) {
-    fail('`sequelize` is not a Sequelize instance', "give the application's own: sequelize: new Sequelize(…)")
+  return unknownKey(config, Object.keys(checks), '') ?? withoutClient(config)
+}
+
+const text = must((value) => typeof value === 'string', 'is not text', (name) => `give \`${name}\` a text`)
+const count = must(
+  (value) => Number.isInteger(value) && (value as number) > 0,
+  (value) => `is ${String(value)}`,
+  (name) => `give \`${name}\` a whole number above 0, or leave it out`,
+)
+
+// One for every key, which the type holds: a key without a check is one that nobody may give.
+const checks: Record<keyof Config, Check> = {
+  sequelize: checkSequelize,
+  elasticsearch: must(
+    isClient,
+    'is not a client',
+    "give one: elasticsearch: new Client({ node }) of '@elastic/elasticsearch'",
+  ),
+  // Umzug takes so much that only the loader can tell.
+  migrations: () => undefined,
+  migrationStorage: checkStorage,
+  templates: text,
+  indexes: must(isDefinitions, 'is not an array of definitions', 'make each with defineIndex({ … })'),
+  prefix: checkPrefix,
+  schema: must((value) => typeof value === 'string' && value !== '', 'is not the name of a schema', 'give it as text'),
+  tag: text,
+  require: must(isTexts, 'is not an array of text', "give names of modules: require: ['@babel/register']"),
+  leaseMs: count,
+  pollMs: count,
+  batchSize: count,
+  concurrency: count,
+  maxAttempts: count,
+}
+
+function must(
+  isRight: (value: unknown) => boolean,
+  what: string | ((value: unknown) => string),
+  next: string | ((name: string) => string),
+): Check {
+  return (value, name) =>
+    isRight(value) ? undefined : {
+      what: `\`${name}\` ${typeof what === 'string' ? what : what(value)}`,
+      next: typeof next === 'string' ? next : next(name),
+    }
+}
+
+function checkSequelize(value: unknown): Fault | undefined {
+  const methods = ['query', 'define', 'getQueryInterface']
+  const sequelize = value as Record<string, unknown> | null | undefined
+  if (!methods.every((each) => typeof sequelize?.[each] === 'function')) {
+    return {
+      what: '`sequelize` is not a Sequelize instance',
+      next: "give the application's own: sequelize: new Sequelize(…)",
+    }
   }
-  const dialect = (sequelize as unknown as { getDialect?: () => string }).getDialect?.()
-  if (dialect !== undefined && dialect !== 'postgres') {
-    fail(`\`sequelize\` speaks ${dialect}`, 'use an instance with dialect: "postgres"')
+  const dialect = (value as { getDialect?: () => string }).getDialect?.() ?? 'postgres'
+  if (dialect === 'postgres') return undefined
+  return { what: `\`sequelize\` speaks ${dialect}`, next: 'use an instance with dialect: "postgres"' }
+}
+
+const storageKeys: Record<keyof MigrationStorage, Check> = { tableName: text, schema: text, columnName: text }
+
+function checkStorage(value: unknown, name: string): Fault | undefined {
+  const known = Object.keys(storageKeys)
+  if (!isObject(value)) return { what: `\`${name}\` is not an object`, next: `give it ${known.join(', ')}` }
+  for (const [key, check] of Object.entries(storageKeys)) {
+    const fault = value[key] === undefined ? undefined : check(value[key], `${name}.${key}`)
+    if (fault) return fault
   }
-  if (elasticsearch !== undefined && !isClient(elasticsearch)) {
-    fail('`elasticsearch` is not a client', "give one: elasticsearch: new Client({ node }) of '@elastic/elasticsearch'")
-  }
-  if (indexes !== undefined && !(Array.isArray(indexes) && indexes.every((each) => typeof each?.hash === 'string'))) {
-    fail('`indexes` is not an array of definitions', 'make each with defineIndex({ … })')
-  }
-  if (indexes?.length && elasticsearch === undefined) {
-    fail('`indexes` are defined, but there is no `elasticsearch`', 'add elasticsearch: new Client({ node })')
-  }
-  if (prefix !== undefined && !/^(?:[a-z0-9][a-z0-9_-]*)?$/.test(prefix)) {
-    fail(`the prefix "${prefix}" is not lower-case letters, digits, _ and -`, 'correct `prefix`')
+  return unknownKey(value, known, `${name}.`)
+}
+
+function checkPrefix(value: unknown, name: string): Fault | undefined {
+  const what = `the prefix "${String(value)}"`
+  if (typeof value !== 'string' || !/^(?:[a-z0-9][a-z0-9_-]*)?$/.test(value)) {
+    return { what: `${what} is not lower-case letters, digits, _ and -`, next: `correct \`${name}\`` }
   }
   // Elasticsearch takes names of 255 bytes; a definition's own may have 200.
-  if (prefix !== undefined && prefix.length > 40) {
-    fail(`the prefix "${prefix}" is longer than 40 characters`, 'shorten `prefix`')
-  }
-  for (const name of numbers) {
-    const value = (config as Partial<Config>)[name]
-    if (value === undefined || (Number.isInteger(value) && value > 0)) continue
-    fail(`\`${name}\` is ${String(value)}`, `give \`${name}\` a whole number above 0, or leave it out`)
+  return value.length > 40 ? { what: `${what} is longer than 40 characters`, next: `shorten \`${name}\`` } : undefined
+}
+
+function unknownKey(given: object, known: readonly string[], path: string): Fault | undefined {
+  const other = Object.keys(given).find((each) => !known.includes(each))
+  if (other === undefined) return undefined
+  return {
+    what: `\`${path}${other}\` is nothing that is read; known are: ${known.join(', ')}`,
+    next: `correct \`${other}\`, or remove it`,
   }
 }
 
-const numbers = ['leaseMs', 'pollMs', 'batchSize', 'concurrency', 'maxAttempts'] as const
+function withoutClient({ indexes, elasticsearch }: Partial<Config>): Fault | undefined {
+  if (!indexes?.length || elasticsearch !== undefined) return undefined
+  return {
+    what: '`indexes` are defined, but there is no `elasticsearch`',
+    next: 'add elasticsearch: new Client({ node })',
+  }
+}
 
-function isClient(value: object): boolean {
-  return typeof (value as { transport?: { request?: unknown } }).transport?.request === 'function'
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null
+}
+
+function isTexts(value: unknown): boolean {
+  return Array.isArray(value) && value.every((each) => typeof each === 'string')
+}
+
+function isDefinitions(value: unknown): boolean {
+  return Array.isArray(value) && value.every((each) => typeof each?.hash === 'string')
+}
+
+function isClient(value: unknown): boolean {
+  return typeof (value as { transport?: { request?: unknown } } | null)?.transport?.request === 'function'
 }

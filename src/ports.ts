@@ -79,6 +79,11 @@ export interface Table {
 export const watchMs: number = 500
 
 /**
+ * How long, in milliseconds, a write may be on its way beyond that before it asks again whether it was planned too early.
+ */
+export const marginMs: number = 1_000
+
+/**
  * What a version of an index reads from one table, stored with the version, so that any code can dispatch for it.
  * `keys` is SQL giving one text column `key`: the documents that the changed rows concern, ascending, above the cursor.
  * `$1` jsonb: array of changed rows as objects of column → text; `$2` text: cursor key or null; `$3` int: most rows.
@@ -175,16 +180,12 @@ export interface Clock {
 export interface Runtime {
   /** Which platform. */
   readonly name: 'node' | 'deno'
-  /** Version of the platform, as `20.20.2`. */
-  readonly version: string
   /** Arguments of the command line, without the program. */
   readonly argv: readonly string[]
   /** Number of this process. */
   readonly pid: number
   /** The working directory. */
   cwd(): string
-  /** A variable of the environment. */
-  env(name: string): string | undefined
   /** Name of this machine. */
   hostname(): string
   /** Name of the user that runs this process. */
@@ -195,8 +196,6 @@ export interface Runtime {
   writeText(path: string, text: string): Promise<void>
   /** Whether there is a file or folder. */
   exists(path: string): Promise<boolean>
-  /** File names (not paths) of a folder; empty when it does not exist. */
-  list(folder: string): Promise<string[]>
   /** Joins and resolves against the working directory. */
   resolve(...parts: string[]): string
   /** Folder of a path. */

@@ -14,7 +14,26 @@ const rules: [RegExp, string][] = [
   [/(authorization["']?\s*[=:]\s*["']?(?:(?:basic|bearer|apikey)\s+)?)[^\s"',}]+/gi, '$1***'],
 ]
 
-/** The text without passwords: those in URLs, options, key-value pairs, JSON and authorization headers. */
+const hidden = new Set<string>()
+let longestFirst: string[] = []
+
+/**
+ * From now on `redact` hides these texts wherever they stand, as they are, in JSON and in URLs: the passwords that this process knows.
+ * Shorter ones than 4 characters are left out, because ordinary text is full of them.
+ */
+export function hideSecrets(secrets: readonly string[]): void {
+  for (const each of secrets.filter((secret) => secret.length >= shortest)) {
+    for (const form of [each, JSON.stringify(each).slice(1, -1), encodeURIComponent(each)]) hidden.add(form)
+  }
+  // One may be a part of another, which would then stay in pieces.
+  longestFirst = [...hidden].sort((a, b) => b.length - a.length)
+}
+
+const shortest = 4
+
+/** The text without passwords: those given to `hideSecrets`, and those in URLs, options, key-value pairs, JSON and authorization headers. */
 export function redact(text: string): string {
-  return rules.reduce((each, [pattern, replacement]) => each.replace(pattern, replacement), text)
+  // Before the patterns, which may take the first word of a password for all of it.
+  const rest = longestFirst.reduce((each, secret) => each.replaceAll(secret, '***'), text)
+  return rules.reduce((each, [pattern, replacement]) => each.replace(pattern, replacement), rest)
 }

@@ -10,7 +10,6 @@ import { loadModule } from '../node/load.ts'
 
 /** The members of Deno that are used: declared here, so that the same source compiles for Node. */
 interface DenoLike {
-  version: { deno: string }
   args: string[]
   pid: number
   exit(code: number): never
@@ -21,7 +20,6 @@ interface DenoLike {
   writeTextFile(path: string, text: string): Promise<void>
   mkdir(path: string, options: { recursive: boolean }): Promise<void>
   stat(path: string): Promise<unknown>
-  readDir(path: string): AsyncIterable<{ name: string }>
   stdout: { writeSync(bytes: Uint8Array): number; isTerminal(): boolean }
   stderr: { writeSync(bytes: Uint8Array): number }
   addSignalListener(signal: string, listener: () => void): void
@@ -34,11 +32,9 @@ export function denoRuntime(): Runtime {
   const encoder = new TextEncoder()
   return {
     name: 'deno',
-    version: deno.version.deno,
     argv: deno.args,
     pid: deno.pid,
     cwd: () => deno.cwd(),
-    env: (name) => deno.env.get(name),
     hostname: () => deno.hostname(),
     user: () => deno.env.get('USER') ?? deno.env.get('USERNAME') ?? '',
     readText: (path) => deno.readTextFile(path),
@@ -47,7 +43,6 @@ export function denoRuntime(): Runtime {
       await deno.writeTextFile(path, text)
     },
     exists: (path) => deno.stat(path).then(() => true, () => false),
-    list: (folder) => list(deno, folder),
     resolve: (...parts) => resolve(...parts),
     dirname,
     load: loadModule,
@@ -64,16 +59,6 @@ export function denoRuntime(): Runtime {
     const require = createRequire(join(deno.cwd(), 'package.json'))
     for (const each of modules) await loadModule(require.resolve(each))
   }
-}
-
-async function list(deno: DenoLike, folder: string): Promise<string[]> {
-  const names: string[] = []
-  try {
-    for await (const { name } of deno.readDir(folder)) names.push(name)
-  } catch {
-    return []
-  }
-  return names
 }
 
 function onStop(deno: DenoLike, callback: (signal: string) => void): () => void {

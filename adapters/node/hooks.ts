@@ -132,8 +132,8 @@ function insteadOf({ url }: Resolved): string | undefined {
   return url.startsWith('file:') && !isFile(fileURLToPath(url)) ? sourceOf(url, undefined) : undefined
 }
 
-/** URL of the TypeScript file that a relative specifier means, if there is one. */
-export function sourceOf(specifier: string, parent: string | undefined): string | undefined {
+// URL of the TypeScript file that a relative specifier means, if there is one.
+function sourceOf(specifier: string, parent: string | undefined): string | undefined {
   if (!/^(\.{1,2}\/|file:)/.test(specifier) || !URL.canParse(specifier, parent)) return undefined
   const { href } = new URL(specifier, parent)
   const candidates = [href.replace(/\.([cm]?)js$/, '.$1ts'), `${href}.ts`, `${href.replace(/\/$/, '')}/index.ts`]

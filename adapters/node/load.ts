@@ -29,9 +29,10 @@ const loader = Module as unknown as ModuleLoader
  * a loader of its own (`NODE_OPTIONS`, `require` of the config), that one does it.
  */
 export async function loadModule(path: string): Promise<Exports> {
-  if (!isTypeScript(path)) return await loadAs(formatOf(path), path)
-  // Deno is left to itself as long as it can: most of what it cannot, it refuses before anything of the file runs.
+  // JavaScript may import TypeScript.
   if (!isDeno) registerTypeScript()
+  else if (!isTypeScript(path)) return await loadAs(formatOf(path), path)
+  // Deno is left to itself as long as it can: most of what it cannot, it refuses before anything of the file runs.
   try {
     return await loadAs(formatOf(path), path)
   } catch (error) {

@@ -3,7 +3,7 @@
  * @module
  */
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { hostname, userInfo } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
@@ -17,11 +17,9 @@ import { loadModule } from './load.ts'
 export function nodeRuntime(): Runtime {
   return {
     name: 'node',
-    version: process.versions.node,
     argv: process.argv.slice(2),
     pid: process.pid,
     cwd: () => process.cwd(),
-    env: (name) => process.env[name],
     hostname,
     user: userName,
     readText: (path) => readFile(path, 'utf8'),
@@ -30,7 +28,6 @@ export function nodeRuntime(): Runtime {
       await writeFile(path, text)
     },
     exists: (path) => Promise.resolve(existsSync(path)),
-    list: (folder) => readdir(folder).catch(() => []),
     resolve: (...parts) => resolve(...parts),
     dirname,
     load: loadModule,

@@ -47,21 +47,30 @@ export interface Failure {
   /** Path of the file, or the name. */
   where: string
   direction: Direction
+  /** Whether the history has it, and goes on having it. */
+  executed: boolean
   /** Names that went through before it, in this run. */
   done: readonly string[]
   error: unknown
 }
 
 /** The error for a migration that threw; the thrown value is its cause. Passwords in messages are hidden. */
-export function migrationFailed({ name, where, direction, done, error }: Failure): ElasticUmzugError {
+export function migrationFailed(failure: Failure): ElasticUmzugError {
+  const { where, direction, executed, done, error } = failure
   const [verb, past] = direction === 'up' ? ['apply', 'applied'] : ['revert', 'reverted']
   const before = done.length === 0 ? `Nothing was ${past} before it.` : `Before it ${past}: ${done.join(', ')}.`
-  const record = direction === 'up' ? 'It is not recorded as executed.' : 'It is still recorded as executed.'
+  const record = executed ? 'It is still recorded as executed.' : 'It is not recorded as executed.'
   const reason = redact(describeError(error))
   return new ElasticUmzugError('MIGRATION_FAILED', `Could not ${verb} ${where}: ${reason}. ${record} ${before}`, {
-    next: direction === 'up'
-      ? 'correct the file, undo by hand what it changed outside a transaction, then npx umzug up'
-      : `correct its down, then npx umzug down --name ${name}`,
+    next: nextStep(failure),
     cause: error,
   })
+}
+
+function nextStep({ name, direction, executed }: Failure): string {
+  // Without it Umzug runs no migration that is where the command leads.
+  const rerun = executed === (direction === 'up') ? ' --rerun ALLOW' : ''
+  if (direction === 'down') return `correct its down, then npx umzug down --name ${name}${rerun}`
+  const again = executed ? `npx umzug up --name ${name}${rerun}` : 'npx umzug up'
+  return `correct the file, undo by hand what it changed outside a transaction, then ${again}`
 }

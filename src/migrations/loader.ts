@@ -3,7 +3,7 @@
  * @module
  */
 import type { Config } from '../config.ts'
-import { ElasticUmzugError } from '../errors.ts'
+import { ElasticUmzugError, messageOf } from '../errors.ts'
 import type { Db, Runtime } from '../ports.ts'
 import type { MigrationContext, MigrationFunction, MigrationId } from './context.ts'
 import { assertDistinct, downFileOf, matchFiles, onlyMigrations } from './files.ts'
@@ -13,6 +13,8 @@ import { runSqlFile } from './sql-file.ts'
 
 /** A migration ready to be run. */
 export interface Migration extends MigrationId {
+  /** What has to be there before it is loaded. Throws `CONFIG_FAILED`. */
+  prepare?(): Promise<void>
   up(...both: Parameters<MigrationFunction>): unknown
   /** Gives false when there was nothing to run. */
   down(...both: Parameters<MigrationFunction>): Promise<boolean>
@@ -37,6 +39,12 @@ export async function listMigrations(deps: LoaderDeps, context: MigrationContext
   const migrations = await fromInput(deps, deps.config.migrations, context)
   assertDistinct(migrations)
   return migrations
+}
+
+/** The globs that the config gives; none where it gives migrations themselves. */
+export function patternsOf({ config: { migrations } }: LoaderDeps): string[] {
+  const given = (migrations as { glob?: unknown } | undefined)?.glob ?? migrations
+  return [given].flat().filter((each) => typeof each === 'string')
 }
 
 async function fromInput(deps: LoaderDeps, input: unknown, context: MigrationContext): Promise<Migration[]> {
@@ -97,20 +105,29 @@ function fromFile(deps: LoaderDeps, path: string): Migration {
   return path.endsWith('.sql') ? fromSql(deps, path) : fromModule(deps, path)
 }
 
-function fromModule({ runtime, config, folder }: LoaderDeps, path: string): Migration {
+function fromModule(deps: LoaderDeps, path: string): Migration {
   // Loaded when its turn comes, as Umzug and sequelize-cli do: what it does at import time may need those before it.
-  const load = async () => {
-    // Packages are found from the working directory, files from the config file.
-    await runtime.preload(
-      (config.require ?? []).map((each) => each.startsWith('.') ? runtime.resolve(folder, each) : each),
-    )
-    return await loadMigration(runtime, path)
-  }
+  const load = () => loadMigration(deps.runtime, path)
   return {
     name: baseName(path),
     path,
+    prepare: () => preload(deps),
     up: async (...both) => (await load()).up(...both),
     down: async (...both) => await runDown(await load(), both),
+  }
+}
+
+async function preload({ runtime, config, folder }: LoaderDeps): Promise<void> {
+  for (const each of config.require ?? []) {
+    // Packages are found from the working directory, files from the config file.
+    await runtime.preload([each.startsWith('.') ? runtime.resolve(folder, each) : each]).catch((error) => {
+      // Node adds the files that required it, a line each.
+      const [reason] = messageOf(error).split('\n')
+      throw new ElasticUmzugError('CONFIG_FAILED', `\`require\` of the config names ${each}: ${reason}`, {
+        next: 'install it, or correct `require` in the config file',
+        cause: error,
+      })
+    })
   }
 }
 

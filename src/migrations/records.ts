@@ -15,7 +15,7 @@ export interface MigrationRecord {
   name: string
   /** The way it was run last. */
   direction: Direction
-  /** SHA-256 of the file when it ran; null for one without a file. */
+  /** SHA-256 of the file that is executed; null when none is, and for a migration without a file. */
   checksum: string | null
   startedAt: string
   /** Null while it runs, and after a crash. */
@@ -32,25 +32,27 @@ export async function listRecords(store: Store): Promise<MigrationRecord[]> {
   )
 }
 
-/** Records the start; a crash leaves it without end. */
-export async function startRecord(
-  store: Store,
-  name: string,
-  direction: Direction,
-  checksum: string | null,
-): Promise<void> {
+/** Records the start; a crash leaves it without end. What was executed before stays so until this run went through. */
+export async function startRecord(store: Store, name: string, direction: Direction): Promise<void> {
   await store.db.query(
-    `INSERT INTO ${store.table.migration_records} AS record (name, direction, checksum, started_at)
-     VALUES ($1, $2, $3, clock_timestamp())
-     ON CONFLICT (name) DO UPDATE SET direction = excluded.direction, started_at = excluded.started_at, ended_at = NULL,
-       error = NULL, checksum = CASE excluded.direction WHEN 'up' THEN excluded.checksum ELSE record.checksum END`,
-    [name, direction, checksum],
+    `INSERT INTO ${store.table.migration_records} (name, direction, started_at) VALUES ($1, $2, clock_timestamp())
+     ON CONFLICT (name) DO UPDATE
+       SET direction = excluded.direction, started_at = excluded.started_at, ended_at = NULL, error = NULL`,
+    [name, direction],
   )
 }
 
-/** Records the end, with the error of a failed one. */
-export async function endRecord(on: Queryable, store: Store, name: string, error: string | null = null): Promise<void> {
+/** Records that it went through, with the checksum of the file that is executed from now on. */
+export async function endRecord(on: Queryable, store: Store, name: string, checksum: string | null): Promise<void> {
   await on.query(
+    `UPDATE ${store.table.migration_records} SET ended_at = clock_timestamp(), checksum = $2 WHERE name = $1`,
+    [name, checksum],
+  )
+}
+
+/** Records that it threw. */
+export async function failRecord(store: Store, name: string, error: string): Promise<void> {
+  await store.db.query(
     `UPDATE ${store.table.migration_records} SET ended_at = clock_timestamp(), error = $2 WHERE name = $1`,
     [name, error],
   )

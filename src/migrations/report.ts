@@ -1,5 +1,5 @@
 /**
- * What an operator should know before migrations run: interrupted, edited, archived and late ones.
+ * What an operator should know before migrations run: interrupted, edited, archived and late ones, and globs without any.
  * @module
  */
 import type { MigrationId } from './context.ts'
@@ -8,6 +8,8 @@ import type { MigrationRecord } from './records.ts'
 
 /** What is known before a run. */
 export interface Known {
+  /** Globs that the config gives; none where it gives migrations themselves. */
+  patterns: readonly string[]
   /** Migrations of the config, in running order. */
   migrations: readonly MigrationId[]
   /** Names of the history, as stored. */
@@ -19,7 +21,12 @@ export interface Known {
 
 /** A line for each thing found; one line for all archived ones, of which there may be hundreds. */
 export function reportLines(known: Known): string[] {
-  return [...interrupted(known), ...edited(known), ...late(known), ...archived(known)]
+  return [...unmatched(known), ...interrupted(known), ...edited(known), ...late(known), ...archived(known)]
+}
+
+// A slip in a pattern would look like nothing to do.
+function unmatched({ patterns, migrations }: Known): string[] {
+  return patterns.length > 0 && migrations.length === 0 ? [`no file matches ${patterns.join(', ')}`] : []
 }
 
 function interrupted({ records, executed }: Known): string[] {
@@ -37,14 +44,15 @@ function interrupted({ records, executed }: Known): string[] {
 function edited({ records, executed, checksums }: Known): string[] {
   const done = new Set(executed.map(stemOf))
   return records
-    .filter(({ name, direction, checksum, endedAt, error }) => {
+    .filter(({ name, checksum }) => {
       const now = checksums.get(name) ?? null
-      const ran = direction === 'up' && endedAt !== null && error === null && done.has(stemOf(name))
-      return ran && checksum !== null && now !== null && checksum !== now
+      return done.has(stemOf(name)) && checksum !== null && now !== null && checksum !== now
     })
-    .map(({ name, endedAt }) =>
-      `${name} was edited after it was executed (${endedAt}); the edit is not in the database`
-    )
+    .map(({ name, endedAt, error }) => {
+      // Of a later run that failed it would be the wrong time.
+      const when = endedAt !== null && error === null ? ` (${endedAt})` : ''
+      return `${name} was edited after it was executed${when}; the edit is not in the database`
+    })
 }
 
 function late({ migrations, executed }: Known): string[] {

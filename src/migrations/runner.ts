@@ -12,7 +12,7 @@ import { type ContextExtras, createContext, type MigrationContext } from './cont
 import { createFailed, type CreateOptions, fillIn } from './create.ts'
 import type { Direction } from './failure.ts'
 import { addName, executedNames, type History, openHistory, removeName } from './history.ts'
-import { listMigrations, type Migration } from './loader.ts'
+import { listMigrations, type Migration, patternsOf } from './loader.ts'
 import { stemOf } from './names.ts'
 import { chosenNames, type Names, type RunOptions } from './options.ts'
 import { checksumsOf, endRecord, listRecords } from './records.ts'
@@ -47,7 +47,11 @@ export type DownOptions = NonNullable<Parameters<Umzug['down']>[0]>
 
 /** Makes a runner; connects to nothing yet. */
 export function createRunner(deps: RunnerDeps): Runner {
-  return new Runner({ ...deps, db: deps.store.db }, { action: undefined, done: [] }, openHistory(deps.config))
+  return new Runner({ ...deps, db: deps.store.db }, newRun(undefined), openHistory(deps.config))
+}
+
+function newRun(action: Action | undefined): RunState {
+  return { action, done: [], executed: new Set(), checksum: null }
 }
 
 interface Parts extends RunnerDeps, StepDeps {}
@@ -133,7 +137,7 @@ export class Runner extends Umzug<object> {
 
   async #exclusive<T>(name: Direction, work: () => Promise<T>): Promise<T> {
     return await this.#deps.exclusive(name, async (action) => {
-      Object.assign(this.#state, { action, done: [] })
+      Object.assign(this.#state, newRun(action))
       return await work().catch((error) => {
         // Ours is inside: it names file, reason and next step.
         throw error instanceof MigrationError ? error.cause : error
@@ -154,9 +158,11 @@ export class Runner extends Umzug<object> {
 
   async #look(): Promise<Names & { lines: string[] }> {
     const { migrations, stored, ...names } = await this.#names()
+    this.#state.executed = names.executed
     const records = await listRecords(this.#deps.store)
     const checksums = await checksumsOf(this.#deps.runtime, migrations, records)
-    return { ...names, lines: reportLines({ migrations, executed: stored, records, checksums }) }
+    const patterns = patternsOf(this.#deps)
+    return { ...names, lines: reportLines({ patterns, migrations, executed: stored, records, checksums }) }
   }
 }
 
@@ -186,18 +192,18 @@ function runnable(deps: Parts, state: RunState, migration: Migration): RunnableM
 
 function createStorage(deps: Parts, state: RunState, history: History): UmzugStorage<object> {
   const { store } = deps
-  const settle = async (name: string, count: string, change: typeof addName) => {
+  const settle = async (name: string, count: string, change: typeof addName, checksum: string | null) => {
     // Together: a crash leaves a migration either interrupted or executed, never neither.
     await store.db.transaction(async (tx) => {
       await change(tx, history, name)
-      await endRecord(tx, store, name)
+      await endRecord(tx, store, name, checksum)
     })
     state.done.push(name)
     state.action?.count(count, 1)
   }
   return {
-    logMigration: ({ name }) => settle(name, 'applied', addName),
-    unlogMigration: ({ name }) => settle(name, 'reverted', removeName),
+    logMigration: ({ name }) => settle(name, 'applied', addName, state.checksum),
+    unlogMigration: ({ name }) => settle(name, 'reverted', removeName, null),
     async executed({ context }) {
       return asListed(await executedNames(store.db, history), await listMigrations(deps, context as MigrationContext))
     },

@@ -9,13 +9,17 @@ import type { Store } from '../store/store.ts'
 import { argumentOf, type MigrationContext, type MigrationFunction } from './context.ts'
 import { describeError, type Direction, migrationFailed } from './failure.ts'
 import type { LoaderDeps, Migration } from './loader.ts'
-import { checksumOf, endRecord, startRecord } from './records.ts'
+import { checksumOf, failRecord, startRecord } from './records.ts'
 
 /** What the migrations of one command share. */
 export interface RunState {
   action: Action | undefined
   /** Names that went through so far. */
   done: string[]
+  /** Names that the history had at the start. */
+  executed: ReadonlySet<string>
+  /** Checksum of the file that is being run. */
+  checksum: string | null
 }
 
 /** What a step needs. */
@@ -26,7 +30,8 @@ export interface StepDeps extends LoaderDeps {
 
 /**
  * Runs `up` or `down` of one migration. Whatever is thrown, the record says how it ended; a crash leaves the record without end.
- * Throws `MIGRATION_FAILED` with the cause, `MIGRATION_INVALID`, or what `assertHeld` throws, before anything of it ran.
+ * Throws `MIGRATION_FAILED` with the cause, `MIGRATION_INVALID`; or, before anything of it ran and was recorded, `CONFIG_FAILED` or what
+ * `assertHeld` throws.
  */
 export async function runStep(
   deps: StepDeps,
@@ -36,12 +41,14 @@ export async function runStep(
   context: MigrationContext,
 ): Promise<void> {
   state.action?.assertHeld()
-  await startRecord(deps.store, migration.name, direction, await checksumOf(deps.runtime, migration.path))
+  await migration.prepare?.()
+  state.checksum = await checksumOf(deps.runtime, migration.path)
+  await startRecord(deps.store, migration.name, direction)
   try {
     await run(deps, direction, migration, context)
   } catch (error) {
     // Where the connection is gone too, the first error is the one that tells.
-    await endRecord(deps.store.db, deps.store, migration.name, redact(describeError(error))).catch(() => {})
+    await failRecord(deps.store, migration.name, redact(describeError(error))).catch(() => {})
     throw failureOf(state, direction, migration, error)
   }
 }
@@ -60,11 +67,11 @@ async function run(
 }
 
 function failureOf(
-  { done }: RunState,
+  { done, executed }: RunState,
   direction: Direction,
   { name, path }: Migration,
   error: unknown,
 ): ElasticUmzugError {
   if (error instanceof ElasticUmzugError && error.code === 'MIGRATION_INVALID') return error
-  return migrationFailed({ name, where: path ?? name, direction, done, error })
+  return migrationFailed({ name, where: path ?? name, direction, executed: executed.has(name), done, error })
 }

@@ -3,9 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
+import { fromSequelize } from '../../adapters/sequelize/database.ts'
+import type { Base } from '../../src/commands/base.ts'
+import { prepare } from '../../src/commands/up.ts'
 import { elasticUmzug } from '../../src/index.ts'
-import type { Source } from '../../src/ports.ts'
+import type { Db, Source } from '../../src/ports.ts'
 import { defineIndex } from '../../src/search/definition.ts'
+import { openStore } from '../../src/store/store.ts'
 import { answerJson, closedPort, expectRefusal, type Refusal, runHere, startImpostor } from '../support/bad_input.ts'
 import { createWorld, spawnCli, startCli, waitFor, type World } from '../support/world.ts'
 
@@ -144,6 +148,43 @@ describe('bad input: the config', () => {
     elasticUmzug({ sequelize: world.sequelize, prefix: '', concurrency: 1 })
   })
 
+  it('refuses what nobody reads, and says what is read', () => {
+    const refused: [object, RegExp][] = [
+      [
+        { migration: '*.sql' },
+        /`migration` is nothing that is read; known are: sequelize, .*migrations, .*maxAttempts/,
+      ],
+      [{ migrationStorage: { table: 'x' } }, /`migrationStorage\.table` .*known are: tableName, schema, columnName/],
+    ]
+    for (const [wrong, says] of refused) {
+      expect(() => elasticUmzug({ sequelize: world.sequelize, ...wrong }))
+        .to.throw(says).with.property('code', 'CONFIG_INVALID')
+    }
+  })
+
+  it('refuses values of another kind', () => {
+    const refused: [object, string][] = [
+      [{ schema: 7 }, '`schema` is not'],
+      [{ schema: '' }, '`schema` is not'],
+      [{ tag: 7 }, '`tag` is not text'],
+      [{ templates: ['a'] }, '`templates` is not text'],
+      [{ require: 'ts-node' }, '`require` is not an array of text'],
+      [{ require: [7] }, '`require` is not an array of text'],
+      [{ migrationStorage: 'x' }, '`migrationStorage` is not an object'],
+      [{ migrationStorage: { tableName: 7 } }, '`migrationStorage.tableName` is not text'],
+      [{ elasticsearch: null }, '`elasticsearch` is not a client'],
+      [{ indexes: [null] }, '`indexes` is not an array of definitions'],
+      [{ prefix: 7 }, 'the prefix "7"'],
+      [{ indexes: [{ hash: 'x' }] }, 'there is no `elasticsearch`'],
+    ]
+    for (const [wrong, says] of refused) {
+      expect(() => elasticUmzug({ sequelize: world.sequelize, ...wrong }), says)
+        .to.throw(says).with.property('code', 'CONFIG_INVALID')
+    }
+    const migrationStorage = { tableName: 'a', schema: 'b', columnName: 'c' }
+    elasticUmzug({ sequelize: world.sequelize, tag: '', templates: 't', require: [], schema: 'own', migrationStorage })
+  })
+
   it('refuses a name that a version of another definition would have', () => {
     const source = { page: () => {} } as unknown as Source
     const indexes = ['books-12', 'films', 'books'].map((name) => defineIndex({ name, mappings: {}, source }))
@@ -201,6 +242,20 @@ describe('bad input: PostgreSQL', () => {
       says: ['there_is_no_such_database', 'does not exist'],
       secrets: [url.password],
     })
+  })
+
+  it('older than 13: DATABASE_VERSION, and nothing is made', async () => {
+    const db = fromSequelize(world.sequelize)
+    const old: Db = {
+      ...db,
+      query: async <Row extends object>(sql: string, values?: readonly unknown[]) =>
+        await db.query<Row>(sql.replace(`current_setting('server_version_num')`, `'120000'`), values),
+    }
+    const parts = { db: old, store: openStore(old, 'elastic_umzug') }
+    const error = await prepare(parts as Base).catch((each) => each)
+    expect(error).to.have.property('code', 'DATABASE_VERSION')
+    expect(error.message).to.match(/is version 12\b/).and.include(db.label)
+    expect(await leftovers(world)).to.deep.equal(untouched)
   })
 
   it('own tables missing: SCHEMA_MISSING, and dry runs make none', async () => {
@@ -511,6 +566,35 @@ describe('bad input: migrations', () => {
     expect(left).to.deep.include({ versions: [], indexes: [] })
   })
 
+  it('one that is executed and throws when it is run again: said as it is', async () => {
+    const run = runner(world)
+    expect(await run('notes', 'up --no-search')).to.include({ code: 0 })
+    // The table is there already.
+    expectRefusal(await run('notes', 'up --no-search --name 01-notes.sql --rerun ALLOW'), {
+      code: 'MIGRATION_FAILED',
+      says: ['01-notes.sql', 'is still recorded as executed'],
+      next: 'npx umzug up --name 01-notes.sql --rerun ALLOW',
+    })
+    expect(await executed()).to.deep.equal(['01-notes.sql'])
+  })
+
+  it('a glob that matches no file: one line, and no error', async () => {
+    const run = runner(world)
+    const env = { MIGRATIONS: 'migratons/*.sql' }
+    const { code, stdout, stderr } = await run('notes', 'up --no-search', env)
+    expect({ code, stderr }, stderr).to.deep.equal({ code: 0, stderr: '' })
+    expect(stdout).to.match(/^no file matches migratons\/\*\.sql$/m)
+    expect((await run('notes', 'pending', env)).stdout.trim()).to.equal('')
+    expect(JSON.parse((await run('notes', 'pending --json', env)).stdout)).to.deep.equal([])
+  })
+
+  it('a module of `require` that is not there: CONFIG_FAILED, and no migration is blamed', async () => {
+    const ended = await runner(world)('notes', 'up --no-search', { MIGRATIONS: 'leaky/*', REQUIRE: 'no-such-compiler' })
+    expectRefusal(ended, { code: 'CONFIG_FAILED', says: ['`require`', 'no-such-compiler'], next: '`require`' })
+    expect(ended.stderr).not.to.include('01-leaky')
+    expect(await executed()).to.deep.equal([])
+  })
+
   it('an SQL file that fails half-way: MIGRATION_FAILED, and nothing of it stays', async () => {
     const ended = await runner(world)('notes', 'up', { MIGRATIONS: 'broken/*' })
     expectRefusal(ended, { code: 'MIGRATION_FAILED', says: ['01-broken.sql', 'column "id"'] })
@@ -551,5 +635,19 @@ describe('bad input: migrations', () => {
     expect(JSON.stringify(rows)).to.include('cannot connect').and.not.include('swordfish-9')
     const [records] = await world.sequelize.query('SELECT r::text AS text FROM elastic_umzug.migration_records r')
     expect(JSON.stringify(records)).not.to.include('swordfish-9')
+  })
+
+  it('a migration that throws the bare passwords of the clients: neither printed nor stored', async () => {
+    const { username, password } = new URL(world.databaseUrl)
+    const secrets = ['swordfish-9', ...(password.length > 3 && password !== username ? [password] : [])]
+    const env = { MIGRATIONS: 'literal/*', ELASTICSEARCH_URL: `http://app:swordfish-9@127.0.0.1:${await closedPort()}` }
+    const ended = await runner(world)('notes', '--verbose up --no-search', env)
+    expect(ended.stderr).to.include('MIGRATION_FAILED').and.match(/login with \S+ and \*\*\* refused/)
+    const [rows] = await world.sequelize.query(
+      `SELECT a::text || (SELECT string_agg(r::text, '') FROM elastic_umzug.migration_records r) AS text
+       FROM elastic_umzug.actions a`,
+    )
+    expect(JSON.stringify(rows)).to.include('login with')
+    for (const each of secrets) expect(ended.stderr + JSON.stringify(rows)).not.to.include(each)
   })
 })

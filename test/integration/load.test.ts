@@ -155,6 +155,21 @@ for (const major of majors) {
       })
     }
 
+    it('load TypeScript from JavaScript, in an ESM package and in others', async () => {
+      for (const manifest of ['{ "type": "module" }', '{}']) {
+        const found = await loadAll(runtime, {
+          'package.json': manifest,
+          '01-esm.mjs': `import { value } from './other.ts'\nexport const up = () => value`,
+          '02-later.mjs': `export const up = async () => (await import('./other.ts')).value`,
+          ...(manifest === '{}' &&
+            { '03-require.cjs': `const { value } = require('./other.ts')\nexports.up = () => value` }),
+        })
+        expect(found).to.include({ '01-esm.mjs': 'other', '02-later.mjs': 'other' })
+        // Deno takes required `.ts` for ESM or CommonJS as it sees fit.
+        if (manifest === '{}') expect(found).to.include({ '03-require.cjs': 'other' })
+      }
+    })
+
     it('compile what is not erasable, with the options of the project', async () => {
       for (const manifest of ['{ "type": "module" }', '{}']) {
         const found = await loadAll(runtime, { 'package.json': manifest, ...decorators, '01-more.ts': notErasable })

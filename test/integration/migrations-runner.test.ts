@@ -97,8 +97,12 @@ describe('the runner', () => {
       `SELECT name, direction, length(checksum) AS length, ended_at >= started_at AS ended, error
       FROM elastic_umzug.migration_records ORDER BY name`,
     )
-    const record = (name: string, direction: string) => ({ name, direction, length: 64, ended: true, error: null })
-    expect(rows).to.deep.equal([...all.slice(0, 3).map((each) => record(each, 'up')), record('4-d.sql', 'down')])
+    const record = (name: string) => ({ name, direction: 'up', length: 64, ended: true, error: null })
+    expect(rows).to.deep.equal([...all.slice(0, 3).map(record), {
+      ...record('4-d.sql'),
+      direction: 'down',
+      length: null,
+    }])
   })
 
   it('reports files that are edited, late or archived, each once', async () => {
@@ -118,6 +122,49 @@ describe('the runner', () => {
       '2-b.sql is pending although its name comes before 4-d.sql, which is executed',
       '300 executed migrations have no file any more (0-001.js … 0-300.js)',
     ])
+  })
+
+  it('goes on reporting an edited file whose rerun failed, until one goes through', async () => {
+    await start()
+    await app.runner().up({ step: 1 })
+    await app.write('migrations/1-a.sql', 'DROP TABLE there_is_no_such_table')
+    const rerun: Parameters<Runner['up']>[0] = { migrations: ['1-a'], rerun: 'ALLOW' }
+    const error = await failureOf(app.runner().up(rerun))
+    expect(error.message).to.contain('1-a.sql').and.contain('It is still recorded as executed.')
+    expect(error.next).to.contain('npx umzug up --name 1-a.sql --rerun ALLOW')
+    expect(await app.history()).to.deep.equal(['1-a.sql'])
+    expect(await app.runner().report()).to.deep.equal([
+      '1-a.sql was edited after it was executed; the edit is not in the database',
+    ])
+    await app.write('migrations/1-a.sql', 'SELECT 1')
+    await app.runner().up(rerun)
+    expect(await app.runner().report()).to.deep.equal([])
+  })
+
+  it('tells which globs match no file, and finds nothing to do', async () => {
+    await start()
+    expect(await app.runner({ migrations: 'migratons/*.sql' }).up()).to.deep.equal([])
+    expect(app.lines).to.deep.equal(['no file matches migratons/*.sql'])
+    app.lines.length = 0
+    expect(await app.runner({ migrations: { glob: ['*.sql', { cwd: 'no' }] } as never }).up()).to.deep.equal([])
+    expect(app.lines).to.deep.equal(['no file matches *.sql'])
+    app.lines.length = 0
+    expect(await app.runner({ migrations: 'migratons/*.sql' }).pending()).to.deep.equal([])
+    expect(await app.runner({ migrations: [] }).up()).to.deep.equal([])
+    expect(app.lines).to.deep.equal([])
+  })
+
+  it('blames `require` of the config, and no migration, for a module that cannot be loaded', async () => {
+    await start({ 'migrations/1-a.cjs': 'exports.up = () => {}', 'broken.cjs': "throw new Error('no compiler')" })
+    for (
+      const [name, reason] of [['./broken.cjs', 'no compiler'], ['there-is-no-such-module', 'there-is-no-such-module']]
+    ) {
+      const error = await failureOf(app.runner({ require: [name!] }).up())
+      expect(error.code).to.equal('CONFIG_FAILED')
+      expect(error.message).to.contain('`require`').and.contain(name!).and.contain(reason!)
+      expect(error.message).not.to.contain('1-a.cjs')
+    }
+    expect(await app.rows('SELECT * FROM elastic_umzug.migration_records')).to.deep.equal([])
   })
 
   it('stops before the next migration once the run lock is lost', async () => {

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { currentRuntime } from '../../adapters/runtime.ts'
 import { argumentOf, createContext } from '../../src/migrations/context.ts'
-import { describeError, migrationFailed } from '../../src/migrations/failure.ts'
+import { describeError, type Direction, migrationFailed } from '../../src/migrations/failure.ts'
 import { folderOf, onlyMigrations } from '../../src/migrations/files.ts'
 import { knownName, stemOf } from '../../src/migrations/names.ts'
 import { chosenNames, type RunOptions } from '../../src/migrations/options.ts'
@@ -99,6 +99,7 @@ describe('what is told before a run', () => {
   const record = { direction: 'up', checksum: 'old', startedAt: 'then', endedAt: 'later', error: null } as const
   const lines = (records: object[], executed: string[], now = 'old') =>
     reportLines({
+      patterns: ['migrations/*.ts'],
       migrations: ['1.ts', '2.ts', '3.ts'].map((name) => ({ name })),
       executed,
       records: records.map((each) => ({ ...record, name: '1.ts', ...each })),
@@ -119,9 +120,24 @@ describe('what is told before a run', () => {
 
   it('is what was edited since it went through', () => {
     expect(lines([{}], ['1.ts'], 'new')[0]).to.match(/^1\.ts was edited/)
-    expect(lines([{ error: 'failed' }], ['1.ts'], 'new')).to.deep.equal([])
-    expect(lines([{ direction: 'down' }], ['1.ts'], 'new')).to.deep.equal([])
+    expect(lines([{ checksum: null }], ['1.ts'], 'new')).to.deep.equal([])
     expect(lines([{}], [], 'new')).to.deep.equal([])
+  })
+
+  it('is what was edited also when a later run of it failed or was interrupted, without the time of that run', () => {
+    const edited = '1.ts was edited after it was executed; the edit is not in the database'
+    for (const direction of ['up', 'down']) {
+      expect(lines([{ direction, error: 'failed' }], ['1.ts'], 'new')).to.deep.equal([edited])
+    }
+    expect(lines([{ endedAt: null }], ['1.ts'], 'new')).to.deep.equal([edited])
+  })
+
+  it('is which globs match no file', () => {
+    const known = { executed: [], records: [], checksums: new Map() }
+    expect(reportLines({ ...known, migrations: [], patterns: ['migratons/*.sql', 'more/*.ts'] })).to.deep.equal([
+      'no file matches migratons/*.sql, more/*.ts',
+    ])
+    expect(reportLines({ ...known, migrations: [], patterns: [] })).to.deep.equal([])
   })
 
   it('is what comes late, and once what is archived', () => {
@@ -154,13 +170,29 @@ describe('the reason of a failure', () => {
     expect(describeError(new Error(''))).to.equal('Error')
   })
 
+  const failure = { name: '2.ts', where: '/m/2.ts', done: ['1.ts'], error: new Error('postgres://u:secret@h/d') }
+
   it('names what went through before, and hides passwords', () => {
-    const failure = { name: '2.ts', where: '/m/2.ts', done: ['1.ts'], error: new Error('postgres://u:secret@h/d') }
-    const up = migrationFailed({ ...failure, direction: 'up' })
-    expect(up.message).to.contain('Could not apply /m/2.ts').and.contain('Before it applied: 1.ts.').and.not.contain(
-      'secret',
-    )
-    expect(up.cause).to.equal(failure.error)
-    expect(migrationFailed({ ...failure, direction: 'down' }).next).to.contain('npx umzug down --name 2.ts')
+    const { message, cause } = migrationFailed({ ...failure, direction: 'up', executed: false })
+    expect(message).to.contain('Could not apply /m/2.ts').and.contain('Before it applied: 1.ts.')
+    expect(message).not.to.contain('secret')
+    expect(cause).to.equal(failure.error)
+  })
+
+  it('says whether it is recorded as executed, and the command that runs it again', () => {
+    const said = (direction: Direction, executed: boolean) => {
+      const { message, next } = migrationFailed({ ...failure, direction, executed })
+      return [/It is (?:not|still) recorded as executed/.exec(message)?.[0], next!.split(/then /)[1]]
+    }
+    expect(said('up', false)).to.deep.equal(['It is not recorded as executed', 'npx umzug up'])
+    expect(said('up', true)).to.deep.equal([
+      'It is still recorded as executed',
+      'npx umzug up --name 2.ts --rerun ALLOW',
+    ])
+    expect(said('down', true)).to.deep.equal(['It is still recorded as executed', 'npx umzug down --name 2.ts'])
+    expect(said('down', false)).to.deep.equal([
+      'It is not recorded as executed',
+      'npx umzug down --name 2.ts --rerun ALLOW',
+    ])
   })
 })
