@@ -54,7 +54,7 @@ export const operations: Record<string, Operation> = {
   'bulkCreate without returning': ({ Tag }, o) =>
     Tag.bulkCreate([{ label: 'x' }, { label: 'y' }], { returning: false, ...o }),
   'bulkCreate with individual hooks': ({ Tag }, o) =>
-    Tag.bulkCreate([{ label: 'x' }, { label: 'y' }], { individualHooks: true, ...o }),
+    Tag.bulkCreate([{ id: 70, label: 'x' }, { id: 71, label: 'y' }], { individualHooks: true, ...o }),
   'bulkCreate ignoring duplicates': ({ Author }, o) =>
     Author.bulkCreate([{ name: 'author 1' }, { name: 'new' }], { ignoreDuplicates: true, ...o }),
   'bulkCreate updating duplicates': ({ Author }, o) =>
