@@ -10,6 +10,8 @@ import type { Store } from './store.ts'
 const pollMs = 200
 /** How often the connection is tried, and how long its answer may take, in milliseconds. */
 const beatMs = 5_000
+// Below the time after which the server itself gives up on a client that is gone; above what an overloaded machine needs.
+const missedBeats = 4
 
 /**
  * A connection with one open transaction that holds advisory locks until it is closed.
@@ -88,7 +90,7 @@ function watch(ask: () => Promise<unknown>): { beats(): boolean; stop(): void } 
   const timer = setInterval(() => {
     if (waiting++ === 0) ask().then(() => void (waiting = 0), () => {})
   }, beatMs)
-  return { beats: () => waiting < 2, stop: () => clearInterval(timer) }
+  return { beats: () => waiting < missedBeats, stop: () => clearInterval(timer) }
 }
 
 // A connection carries one query at a time.
