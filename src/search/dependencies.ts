@@ -6,6 +6,7 @@ import type { Dependency, Queryable } from '../ports.ts'
 import { dispatchLock } from '../store/dispatch.ts'
 import type { Store } from '../store/store.ts'
 import { canonicalJson, type Definition } from './definition.ts'
+import { drawRevision } from './revisions.ts'
 import type { Version } from './versions.ts'
 import { awaitWriters, type WriterDeps } from './writers.ts'
 
@@ -53,8 +54,9 @@ async function replace(
 ): Promise<void> {
   await tx.query(`SELECT pg_advisory_xact_lock(${dispatchLock(store)})`)
   await tx.query(
-    `UPDATE ${store.table.index_versions} SET dependencies = $2::jsonb, dependency_error = NULL WHERE id = $1`,
-    [version.id, JSON.stringify(wanted)],
+    `UPDATE ${store.table.index_versions} SET dependencies = $2::jsonb, dependency_error = NULL, revision = $3
+     WHERE id = $1`,
+    [version.id, JSON.stringify(wanted), await drawRevision(store, tx)],
   )
   await tx.query(
     `UPDATE ${store.table.changes} SET dependency = NULL, cursor = NULL WHERE version_id = $1 AND dependency IS NOT NULL`,

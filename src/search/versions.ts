@@ -6,6 +6,7 @@ import { ElasticUmzugError } from '../errors.ts'
 import type { Dependency, Queryable } from '../ports.ts'
 import type { Store } from '../store/store.ts'
 import type { Snapshot } from './definition.ts'
+import { drawRevision } from './revisions.ts'
 
 /** States of a version. */
 export const versionStates = ['created', 'populating', 'ready', 'active', 'retired', 'dropped'] as const
@@ -98,10 +99,12 @@ export interface NewVersion {
 /** Registers a version with the next number; from the commit on, every change is dispatched to it too. */
 export async function registerVersion(store: Store, version: NewVersion): Promise<Version> {
   const id = await store.db.transaction(async (tx) => {
+    const revision = await drawRevision(store, tx)
     const { indexId, number } = await nextNumber(store, tx, version)
     const [row] = await tx.query<{ id: string }>(
-      `INSERT INTO ${store.table.index_versions} (index_id, number, physical, hash, definition, dependencies, state, tag)
-       VALUES ($1, $2, $3, $4, $5::jsonb, $6::jsonb, 'created', $7) RETURNING id`,
+      `INSERT INTO ${store.table.index_versions}
+         (index_id, number, physical, hash, definition, dependencies, state, tag, revision)
+       VALUES ($1, $2, $3, $4, $5::jsonb, $6::jsonb, 'created', $7, $8) RETURNING id`,
       [
         indexId,
         number,
@@ -110,6 +113,7 @@ export async function registerVersion(store: Store, version: NewVersion): Promis
         JSON.stringify(version.definition),
         JSON.stringify(version.dependencies),
         version.tag,
+        revision,
       ],
     )
     return row!.id
@@ -148,13 +152,14 @@ export async function forgetGone({ db, table }: Store): Promise<void> {
   await db.query(`DELETE FROM ${table.populate_deletes} x WHERE ${gone}`)
 }
 
-/** Gives aborted keys of a version one more attempt: what was wrong with them may be mended. */
-export async function retryAborted(store: Store, id: string, maxAttempts: number): Promise<void> {
-  await store.db.query(
+/** Gives aborted keys of a version one more attempt: what was wrong with them may be mended. Gives their number. */
+export async function retryAborted(store: Store, id: string, maxAttempts: number): Promise<number> {
+  const rows = await store.db.query(
     `UPDATE ${store.table.pending} SET aborted_at = NULL, attempts = $2, due_at = clock_timestamp()
-     WHERE version_id = $1 AND aborted_at IS NOT NULL`,
+     WHERE version_id = $1 AND aborted_at IS NOT NULL RETURNING key`,
     [id, maxAttempts - 1],
   )
+  return rows.length
 }
 
 /** The first aborted keys of a version, with the reason. */

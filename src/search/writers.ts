@@ -3,12 +3,10 @@
  * otherwise a row could be read, then changed unseen.
  * @module
  */
-import { type Clock, watchMs } from '../ports.ts'
+import { type Clock, marginMs, watchMs } from '../ports.ts'
 import type { Store } from '../store/store.ts'
+import { announce } from './revisions.ts'
 import type { Version } from './versions.ts'
-
-/** Between the look of a writer at the registered versions and the arrival of its statement. */
-const marginMs = 1_000
 
 const pollMs = 50
 
@@ -39,11 +37,6 @@ export async function awaitWriters(deps: WriterDeps, version: Version): Promise<
     const still = new Set(await writers(deps.store, tables))
     left = writing.filter((each) => still.has(each))
   }
-}
-
-async function announce({ db, name }: Store, id: string): Promise<void> {
-  const sequence = name('announced_versions')
-  await db.query(`SELECT setval($1::regclass, greatest($2::bigint, last_value)) FROM ${sequence}`, [sequence, id])
 }
 
 // Tables of which it reads or joins by a column that no version populated before does.

@@ -35,6 +35,8 @@ function tables({ table, name }: Store): string[] {
       tag text,
       rows_expected bigint,
       truncated boolean NOT NULL DEFAULT false,
+      revision bigint NOT NULL,
+      awaits_writers boolean NOT NULL DEFAULT false,
       created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
       ready_at timestamptz,
       activated_at timestamptz,
@@ -42,7 +44,9 @@ function tables({ table, name }: Store): string[] {
       dropped_at timestamptz,
       UNIQUE (index_id, number))`,
     `CREATE UNIQUE INDEX ON ${table.index_versions} (index_id) WHERE state = 'active'`,
-    // Outside of every snapshot: a transaction that is older than a version learns from it that there is one.
+    // A number for what a version depends on, new with every change of it, and never drawn again: see `revisions.ts`.
+    `CREATE SEQUENCE ${name('revisions')}`,
+    // The highest announced one, outside of every snapshot: an older transaction learns from it what it cannot see.
     `CREATE SEQUENCE ${name('announced_versions')}`,
     // origin keeps the place in the order of a change that goes on in pages; version_id, dependency and cursor say where.
     `CREATE TABLE ${table.changes} (

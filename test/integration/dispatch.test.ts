@@ -81,8 +81,8 @@ describe('dispatch', () => {
         ])).length > 0
       )
       await tx.query(
-        `INSERT INTO elastic_umzug.index_versions (index_id, number, physical, hash, definition, dependencies, state)
-         SELECT index_id, 999, 'books-999', hash, definition, dependencies, 'created' FROM elastic_umzug.index_versions`,
+        `INSERT INTO elastic_umzug.index_versions (index_id, number, physical, hash, definition, dependencies, state, revision)
+         SELECT index_id, 999, 'books-999', hash, definition, dependencies, 'created', 999 FROM elastic_umzug.index_versions`,
       )
     })
     await dispatching
