@@ -32,7 +32,7 @@ export async function createVersion(
   const existing = force ? undefined : await versionOf(deps, definition)
   if (existing) {
     if (await refreshDependencies(deps, existing, definition)) deps.onLine(`${existing.physical}: is read anew`)
-    if (existing.state === 'created') await createPhysical(deps.search, existing)
+    if (existing.state === 'created') await createPhysical(deps.search, existing, deps.leaseMs)
     return existing
   }
   await assertAliasFree(deps.search, { prefix: deps.prefix, index: definition.name })
@@ -46,7 +46,7 @@ export async function createVersion(
     tag: deps.tag,
   })
   try {
-    await createPhysical(deps.search, version)
+    await createPhysical(deps.search, version, deps.leaseMs)
   } catch (error) {
     // Only a refusal is certain: after anything else the index may come to exist, and the next run goes on with it.
     if (error instanceof ElasticUmzugError && error.code === 'MAPPING_REFUSED') {

@@ -14,6 +14,7 @@ import { awaitWriters, type WriterDeps } from './writers.ts'
  * Stores the dependencies of a version anew where they changed: a migration renames a column or changes its type
  * without any change of the mappings. What was dispatched by the old ones may have missed documents, so where other
  * columns are read, or the old ones failed, every key is enqueued again. True when that was needed.
+ * A run that is killed or stopped (`STOPPED`) half-way leaves on record that it must be gone on with; the next one does.
  */
 export async function refreshDependencies(
   deps: WriterDeps,
@@ -22,19 +23,29 @@ export async function refreshDependencies(
 ): Promise<boolean> {
   const { store } = deps
   const wanted = await source.dependencies(store.db)
-  const [row] = await store.db.query<{ dependencies: Dependency[]; error: string | null }>(
-    `SELECT dependencies, dependency_error AS error FROM ${store.table.index_versions} WHERE id = $1`,
-    [version.id],
-  )
-  const { dependencies, error } = row!
-  if (error === null && canonicalJson(dependencies) === canonicalJson(wanted)) return false
-  const isStale = error !== null || readBy(dependencies) !== readBy(wanted)
-  await store.db.transaction((tx) => replace(store, tx, version, wanted, isStale))
-  if (!isStale) return false
+  const { isSame, isStale, awaitsWriters } = await compare(store, version, wanted)
+  if (!isSame) await store.db.transaction((tx) => replace(store, tx, version, wanted, isStale))
+  if (!isStale && !awaitsWriters) return false
   // Until every process records what is read now, a row may change unseen: so once more after that.
   await awaitWriters(deps, version)
-  await enqueueAll(store, store.db, version, wanted)
+  await store.db.transaction(async (tx) => {
+    await enqueueAll(store, tx, version, wanted)
+    await tx.query(`UPDATE ${store.table.index_versions} SET awaits_writers = false WHERE id = $1`, [version.id])
+  })
   return true
+}
+
+async function compare({ db, table }: Store, { id }: Version, wanted: readonly Dependency[]) {
+  const [row] = await db.query<{ known: Dependency[]; error: string | null; state: string; awaitsWriters: boolean }>(
+    `SELECT dependencies AS known, dependency_error AS error, state, awaits_writers AS "awaitsWriters"
+     FROM ${table.index_versions} WHERE id = $1`,
+    [id],
+  )
+  const { known, error, state, awaitsWriters } = row!
+  const isSame = error === null && canonicalJson(known) === canonicalJson(wanted)
+  // Before its first row is read there is nothing to bring up to date, and whoever populates it waits for writers.
+  const isStale = state !== 'created' && (error !== null || readBy(known) !== readBy(wanted))
+  return { isSame, isStale, awaitsWriters }
 }
 
 // Tables, and columns read and recorded, whatever the order and the SQL that finds the keys.
@@ -54,9 +65,10 @@ async function replace(
 ): Promise<void> {
   await tx.query(`SELECT pg_advisory_xact_lock(${dispatchLock(store)})`)
   await tx.query(
-    `UPDATE ${store.table.index_versions} SET dependencies = $2::jsonb, dependency_error = NULL, revision = $3
+    `UPDATE ${store.table.index_versions} SET dependencies = $2::jsonb, dependency_error = NULL, revision = $3,
+       awaits_writers = awaits_writers OR $4
      WHERE id = $1`,
-    [version.id, JSON.stringify(wanted), await drawRevision(store, tx)],
+    [version.id, JSON.stringify(wanted), await drawRevision(store, tx), isStale],
   )
   await tx.query(
     `UPDATE ${store.table.changes} SET dependency = NULL, cursor = NULL WHERE version_id = $1 AND dependency IS NOT NULL`,

@@ -22,9 +22,8 @@ export async function fillVersion(deps: LifecycleDeps, start: Version, definitio
   const { store, search } = deps
   if (start.state !== 'created' && start.state !== 'populating') return start
   if (start.state === 'created') {
-    await createPhysical(search, start)
+    await createPhysical(search, start, deps.leaseMs)
     await awaitWriters(deps, start)
-    if (deps.signal?.aborted) throw stopped(start)
   }
   await assertPhysical(search, start)
   await moveVersion(store, start.id, ['created'], 'populating')

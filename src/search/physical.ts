@@ -47,15 +47,16 @@ function reasonFor(error: NoAnswerError): string {
 /**
  * Creates the physical index of a version, with its write alias and settings for loading. One that is there already is
  * kept if it is our own, from a run that was killed. Throws `MAPPING_REFUSED` when nothing was made and nothing will be.
+ * Deletes are remembered for longer than a claim of `leaseMs` milliseconds lives.
  */
-export async function createPhysical(search: SearchClient, version: Version): Promise<void> {
+export async function createPhysical(search: SearchClient, version: Version, leaseMs: number): Promise<void> {
   await forbidAutoCreate(search, version)
   const { status, body } = await search.request<{ error?: { type?: string } }>({
     method: 'PUT',
     path: `/${encodeURIComponent(version.physical)}`,
     body: {
       mappings: marked(version),
-      settings: loadingSettings(version.definition),
+      settings: loadingSettings(version.definition, leaseMs),
       aliases: { [writeAlias(version)]: {} },
     },
   })
@@ -134,11 +135,12 @@ function flatSettings({ settings }: Snapshot): Settings {
   return Object.fromEntries(Object.entries(flat).map(([key, value]) => [key.replace(/^index\./, ''), value]))
 }
 
-// Deletes are remembered for longer than any claim lives: a second net below the claims.
-const gcDeletes = '10m'
+const shortestGcDeletesMs = 600_000
 
-function loadingSettings(definition: Snapshot): Settings {
-  return { gc_deletes: gcDeletes, ...flatSettings(definition), refresh_interval: '-1', number_of_replicas: 0 }
+// Deletes are remembered for longer than any claim lives: a second net below the claims.
+function loadingSettings(definition: Snapshot, leaseMs: number): Settings {
+  const gc_deletes = `${Math.ceil(Math.max(shortestGcDeletesMs, 2 * leaseMs))}ms`
+  return { gc_deletes, ...flatSettings(definition), refresh_interval: '-1', number_of_replicas: 0 }
 }
 
 /** Gives a loaded index the settings its definition wants. */

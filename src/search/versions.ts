@@ -132,21 +132,27 @@ async function nextNumber(store: Store, tx: Queryable, { prefix, name }: NewVers
   return row!
 }
 
-/** Forgets a version whose physical index was never made. */
+/**
+ * Forgets a version whose physical index was never made. What a crash leaves of it, `forgetGone` deletes. Not in one
+ * transaction: a dispatch under way locks the version and its pending rows too, and the two could wait for each other.
+ */
 export async function unregisterVersion(store: Store, id: string): Promise<void> {
-  await store.db.transaction(async (tx) => {
-    await tx.query(`DELETE FROM ${store.table.index_versions} WHERE id = $1 AND state = 'created'`, [id])
-    await tx.query(`DELETE FROM ${store.table.pending} WHERE version_id = $1`, [id])
-  })
+  await store.db.query(`DELETE FROM ${store.table.index_versions} WHERE id = $1 AND state = 'created'`, [id])
+  await forgetGone(store)
 }
 
 /**
  * Deletes what is kept for versions that are gone: a dispatch under way while one was unregistered or dropped may have
- * added more. Claims that have not run out are left.
+ * added more. Claims that have not run out are left, and rows that somebody else has locked.
  */
 export async function forgetGone({ db, table }: Store): Promise<void> {
   const gone = `NOT EXISTS (SELECT FROM ${table.index_versions} v WHERE v.id = x.version_id AND v.state <> 'dropped')`
-  await db.query(`DELETE FROM ${table.pending} x WHERE (token IS NULL OR due_at <= clock_timestamp()) AND ${gone}`)
+  await db.query(
+    `WITH free AS MATERIALIZED (
+       SELECT version_id, key FROM ${table.pending} x
+       WHERE (token IS NULL OR due_at <= clock_timestamp()) AND ${gone} FOR UPDATE SKIP LOCKED)
+     DELETE FROM ${table.pending} p USING free WHERE p.version_id = free.version_id AND p.key = free.key`,
+  )
   await db.query(`DELETE FROM ${table.changes} x WHERE version_id IS NOT NULL AND ${gone}`)
   await db.query(`DELETE FROM ${table.populate_ranges} x WHERE expires_at <= clock_timestamp() AND ${gone}`)
   await db.query(`DELETE FROM ${table.populate_deletes} x WHERE ${gone}`)
@@ -154,9 +160,12 @@ export async function forgetGone({ db, table }: Store): Promise<void> {
 
 /** Gives aborted keys of a version one more attempt: what was wrong with them may be mended. Gives their number. */
 export async function retryAborted(store: Store, id: string, maxAttempts: number): Promise<number> {
+  // Locked in key order, as a dispatch does: two of them cannot wait for each other.
   const rows = await store.db.query(
-    `UPDATE ${store.table.pending} SET aborted_at = NULL, attempts = $2, due_at = clock_timestamp()
-     WHERE version_id = $1 AND aborted_at IS NOT NULL RETURNING key`,
+    `WITH held AS MATERIALIZED (
+       SELECT key FROM ${store.table.pending} WHERE version_id = $1 AND aborted_at IS NOT NULL ORDER BY key FOR UPDATE)
+     UPDATE ${store.table.pending} p SET aborted_at = NULL, attempts = $2, due_at = clock_timestamp()
+     FROM held WHERE p.version_id = $1 AND p.key = held.key AND p.aborted_at IS NOT NULL RETURNING p.key`,
     [id, maxAttempts - 1],
   )
   return rows.length

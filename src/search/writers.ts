@@ -3,6 +3,7 @@
  * otherwise a row could be read, then changed unseen.
  * @module
  */
+import { ElasticUmzugError } from '../errors.ts'
 import { type Clock, marginMs, watchMs } from '../ports.ts'
 import type { Store } from '../store/store.ts'
 import { announce } from './revisions.ts'
@@ -21,25 +22,34 @@ export interface WriterDeps {
 /**
  * Waits until whatever writes to the tables of a version records what the version needs: at once where versions that
  * were populated before need the same, else for as long as running processes may not know of it, and then for the
- * transactions that had written by that time. Nothing is left behind by a crash; the next run waits again.
+ * transactions that had written by that time. Nothing is left behind by a crash; the next run waits again. Throws
+ * `STOPPED` at the signal: then it is not known whether all of them have ended.
  */
 export async function awaitWriters(deps: WriterDeps, version: Version): Promise<void> {
   const tables = await newlyRead(deps.store, version.id)
   if (tables.length === 0) return
   await announce(deps.store, version.id)
-  await deps.clock.sleep(watchMs + marginMs, deps.signal)
+  await pause(deps, version, watchMs + marginMs)
   let told = false
   const writing = await writers(deps.store, tables)
-  for (let left = writing; left.length > 0 && !deps.signal?.aborted;) {
+  for (let left = writing; left.length > 0;) {
     if (!told) deps.onLine(`${version.physical}: waiting for ${left.length} open transactions that wrote to its tables`)
     told = true
-    await deps.clock.sleep(pollMs, deps.signal)
+    await pause(deps, version, pollMs)
     const still = new Set(await writers(deps.store, tables))
     left = writing.filter((each) => still.has(each))
   }
 }
 
-// Tables of which it reads or joins by a column that no version populated before does.
+async function pause({ clock, signal }: WriterDeps, { physical }: Version, ms: number): Promise<void> {
+  await clock.sleep(ms, signal)
+  if (!signal?.aborted) return
+  throw new ElasticUmzugError('STOPPED', `${physical}: stopped while it waited for writers of its tables.`, {
+    next: 'run the same command again; it waits for them again',
+  })
+}
+
+// Tables of which it reads or joins by a column that no other version does whose own wait is over.
 async function newlyRead(store: Store, id: string): Promise<string[]> {
   const rows = await store.db.query<{ table: string }>(
     `WITH needs AS (
@@ -48,7 +58,7 @@ async function newlyRead(store: Store, id: string): Promise<string[]> {
        CROSS JOIN jsonb_array_elements(v.dependencies) e
        CROSS JOIN LATERAL (VALUES ('columns'), ('capture')) AS need(kind)
        CROSS JOIN LATERAL jsonb_array_elements_text(e -> need.kind) AS c(name)
-       WHERE v.id = $1 OR v.state NOT IN ('created', 'dropped'))
+       WHERE v.id = $1 OR v.state NOT IN ('created', 'dropped') AND NOT v.awaits_writers)
      SELECT DISTINCT "table" FROM (
        SELECT "table", kind, name FROM needs WHERE mine EXCEPT SELECT "table", kind, name FROM needs WHERE NOT mine) n`,
     [id],
@@ -56,8 +66,9 @@ async function newlyRead(store: Store, id: string): Promise<string[]> {
   return rows.map((each) => each.table)
 }
 
-// Whoever has written to a table, or is about to, holds its lock until the end of the transaction; also that of a table
-// whose foreign keys carry a change on to it.
+// Whoever has written to a table, or is about to, holds its lock until the end of the transaction, or waits for it behind
+// somebody else's (an index build, LOCK TABLE): such a statement was made before it waited, by what was known then. Also
+// that of a table whose foreign keys carry a change on to it.
 async function writers(store: Store, tables: readonly string[]): Promise<string[]> {
   const rows = await store.db.query<{ writer: string }>(
     `WITH RECURSIVE concerned (oid) AS (
@@ -66,7 +77,7 @@ async function writers(store: Store, tables: readonly string[]): Promise<string[
        UNION SELECT k.confrelid FROM pg_constraint k JOIN concerned ON k.conrelid = concerned.oid
        WHERE k.contype = 'f' AND (k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd')))
      SELECT DISTINCT l.virtualtransaction AS writer FROM pg_locks l JOIN concerned ON concerned.oid = l.relation
-     WHERE l.locktype = 'relation' AND l.granted
+     WHERE l.locktype = 'relation'
        AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
        AND l.mode IN ('RowShareLock', 'RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock')`,
     [tables],
