@@ -38,8 +38,6 @@ export type {
   UpOptions as RunnerUpOptions,
 } from './migrations/runner.ts'
 export type {
-  Change,
-  ChangedRow,
   Clock,
   Connection,
   Db,

@@ -155,19 +155,6 @@ export interface Source {
   split(db: Queryable, parts: number): Promise<string[]>
 }
 
-/** One changed row as captured: column name → value as text, for the key and for every column that joins. */
-export type ChangedRow = Record<string, string | null>
-
-/** One captured fact: these rows of this table changed. */
-export interface Change {
-  /** `schema.name`. */
-  table: string
-  /** Old and new images, at most 1,000; null when the whole table changed (TRUNCATE). */
-  rows: ChangedRow[] | null
-  /** Columns whose values changed; null when unknown or when rows came or went. */
-  columns: string[] | null
-}
-
 /** A clock that never goes back, in milliseconds. */
 export interface Clock {
   /** Milliseconds since some moment. */

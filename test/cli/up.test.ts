@@ -169,6 +169,7 @@ describe('umzug up', function () {
         'es:activate books',
         'up --no-activate',
         'up',
+        'es:create books',
         'es:activate books@1',
         'down',
         `down --to ${migrations[4]}`,
