@@ -7,11 +7,37 @@ import type { Store } from '../store/store.ts'
 /** Most changes and rows of one dispatch, and keys of one page of a change that many documents show. */
 const size = { changes: 500, rows: 5_000, page: 5_000 }
 
-/** Moves committed changes into pending; gives how many, -1 when another process is at it. */
+/** So many fewer changes are taken at once, when they were too many together. */
+const shrink = 8
+
+/**
+ * Moves committed changes into pending; gives how many, -1 when another process is at it. Those that are too much for
+ * one statement are taken in smaller parts, so that one does not hold up the others.
+ */
 export async function dispatch(store: Store): Promise<number> {
-  const sql = `SELECT ${store.name('dispatch')}($1, $2, $3) AS taken`
-  const [row] = await store.db.query<{ taken: number }>(sql, [size.changes, size.rows, size.page])
-  return row!.taken
+  for (let changes = size.changes;; changes = Math.ceil(changes / shrink)) {
+    try {
+      return await dispatchAtMost(store, changes)
+    } catch (error) {
+      if (changes === 1 || !isTooMuch(error)) throw error
+    }
+  }
+}
+
+// By the settings of the application a statement may end early that is long only because a migration holds a lock or a
+// change concerns much. A setting counts for the statements after it.
+async function dispatchAtMost(store: Store, changes: number): Promise<number> {
+  return await store.db.transaction(async (tx) => {
+    await tx.query(`SELECT set_config('statement_timeout', '0', true)`)
+    const sql = `SELECT ${store.name('dispatch')}($1, $2, $3) AS taken`
+    const [row] = await tx.query<{ taken: number }>(sql, [changes, size.rows, size.page])
+    return row!.taken
+  })
+}
+
+// SQLSTATE 57014 is "query canceled", class 54 "program limit exceeded".
+function isTooMuch(error: unknown): boolean {
+  return /^(57014|54...)$/.test(String((error as { code?: unknown } | null)?.code))
 }
 
 /**

@@ -1,8 +1,11 @@
 import { expect } from 'chai'
+import { Sequelize } from 'sequelize'
+import { fromSequelize } from '../../adapters/sequelize/database.ts'
 import type { Dependency } from '../../src/ports.ts'
 import { dispatch, markNow, unprocessed } from '../../src/queue/changes.ts'
 import { claim, release, settle } from '../../src/queue/pending.ts'
 import { forgetGone, listVersions, registerVersion, type Version } from '../../src/search/versions.ts'
+import { openStore } from '../../src/store/store.ts'
 import { capture, type Core, createCore, dispatchAll, pendingRows, write } from '../support/core.ts'
 import { bookDependencies } from '../support/simple_source.ts'
 import { waitFor } from '../support/world.ts'
@@ -187,6 +190,46 @@ describe('dispatch', () => {
     await core.sql(`CREATE OR REPLACE FUNCTION raise_once() RETURNS text LANGUAGE sql AS $$ SELECT '7' $$`)
     await dispatchAll(core)
     expect((await pendingRows(core)).map((each) => each.key)).to.eql(['7'])
+  })
+
+  it('takes as long as it needs, whatever the application allows its statements', async () => {
+    const impatient = new Sequelize(core.world.databaseUrl, {
+      logging: false,
+      dialectOptions: { statement_timeout: 100 },
+    })
+    try {
+      const slow = await register([{ ...bookDependencies[0]!, keys: `SELECT '1' AS key FROM pg_sleep(0.3)` }])
+      await capture(core.db, 'public.books', [1])
+      const store = openStore(fromSequelize(impatient), 'elastic_umzug')
+      expect(await dispatch(store)).to.equal(1)
+      expect(await keysOf(slow)).to.eql(['1'])
+      expect(await store.db.query('SHOW statement_timeout')).to.eql([{ statement_timeout: '100ms' }])
+    } finally {
+      await impatient.close()
+    }
+  })
+
+  it('takes what is too much together in smaller parts', async () => {
+    await core.sql(`CREATE FUNCTION at_most(many jsonb) RETURNS text LANGUAGE plpgsql AS $$ BEGIN
+      IF jsonb_array_length(many) > 3 THEN RAISE EXCEPTION 'too many' USING ERRCODE = '54000'; END IF;
+      RETURN many -> 0 ->> 'id'; END $$`)
+    const version = await register([{ ...bookDependencies[0]!, keys: 'SELECT at_most($1) AS key' }])
+    for (let id = 1; id <= 9; id++) await capture(core.db, 'public.books', [id])
+    expect(await dispatch(core.store)).to.equal(1)
+    await dispatchAll(core)
+    expect((await keysOf(version)).length).to.be.within(3, 9)
+    expect(await core.sql('SELECT FROM elastic_umzug.changes')).to.eql([])
+  })
+
+  it('goes on with the others when one change is too much by itself', async () => {
+    const version = await register([{ ...bookDependencies[0]!, keys: 'SELECT at_most($1) AS key' }])
+    const other = await register()
+    await capture(core.db, 'public.books', [1, 2, 3, 4])
+    await capture(core.db, 'public.books', [5])
+    await dispatchAll(core)
+    expect(await keysOf(version)).to.eql(['5'])
+    expect(await keysOf(other)).to.eql(['1', '2', '3', '4', '5'])
+    expect((await listVersions(core.store, ''))[0]).to.include({ dependencyError: 'too many' })
   })
 
   it('forgets what is kept for versions that are gone', async () => {
