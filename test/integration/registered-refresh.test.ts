@@ -88,8 +88,10 @@ describe('what registered versions need', () => {
       const filled = createVersion(deps, core.books).then((created) => fillVersion(deps, created, core.books))
       filled.catch(() => {})
       await waitFor(() => core.lines.some((each) => /waiting for 1 open|populating/.test(each)))
+      const isPopulated = core.lines.some((each) => each.includes('populating'))
       await holder.query('COMMIT')
       await late
+      expect(isPopulated).to.equal(false)
       expect(await titles(core, (await filled).physical)).to.eql({ 1: 'after' })
     } finally {
       await Promise.all([holder.close(), old.close()])
