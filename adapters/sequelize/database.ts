@@ -12,7 +12,7 @@ interface ConnectionManagerLike {
   getConnection(options: object): Promise<PgClientLike>
   releaseConnection(connection: PgClientLike): unknown
   _connect(config: object): Promise<PgClientLike>
-  pool?: { destroy?(connection: PgClientLike): unknown }
+  pool: { destroy(connection: PgClientLike): unknown }
 }
 
 /**
@@ -22,34 +22,64 @@ interface ConnectionManagerLike {
 export function fromSequelize(sequelize: Sequelize): Db {
   const manager = (sequelize as unknown as { connectionManager: ConnectionManagerLike }).connectionManager
   const label = labelOf(sequelize)
-  const withClient = async <T>(work: (client: PgClientLike) => Promise<T>): Promise<T> => {
-    const client = await manager.getConnection({ type: 'write', useMaster: true }).catch((error) =>
-      refuse(error, label)
-    )
-    try {
-      return await work(client)
-    } finally {
-      await manager.releaseConnection(client)
-    }
-  }
+  const borrow = borrowing(manager, label)
+  let isReadCommitted: boolean | undefined
+  const query: Queryable['query'] = (sql, values) =>
+    borrow(async (client, spoil) => {
+      isReadCommitted ??= await defaultsToReadCommitted(client)
+      if (isReadCommitted) return await queryClient(client, sql, values)
+      // In a stricter transaction it would fail wherever another changed the same rows meanwhile.
+      return await inTransaction(client, spoil, (tx) => tx.query(sql, values))
+    })
   return {
     label,
-    query: (sql, values) => withClient((client) => queryClient(client, sql, values)),
-    transaction: (work) => withClient((client) => inTransaction(client, work)),
+    query,
+    transaction: (work) => borrow((client, spoil) => inTransaction(client, spoil, work)),
     connect: () => connect(manager, writeConfig(sequelize), label),
   }
 }
 
-async function inTransaction<T>(client: PgClientLike, work: (tx: Queryable) => Promise<T>): Promise<T> {
+/** Lends a pool connection to the work; one that the work spoils is closed. */
+type Borrow = <T>(work: (client: PgClientLike, spoil: () => void) => Promise<T>) => Promise<T>
+
+function borrowing(manager: ConnectionManagerLike, label: string): Borrow {
+  return async (work) => {
+    const client = await manager.getConnection({ type: 'write', useMaster: true }).catch((error) =>
+      refuse(error, label)
+    )
+    let isSpoilt = false
+    try {
+      return await work(client, () => void (isSpoilt = true))
+    } finally {
+      // Its goodbye may never be answered, so nobody waits for it.
+      if (isSpoilt) Promise.resolve(manager.pool.destroy(client)).catch(() => {})
+      else await manager.releaseConnection(client)
+    }
+  }
+}
+
+async function defaultsToReadCommitted(client: PgClientLike): Promise<boolean> {
+  const [row] = await queryClient<{ level: string }>(
+    client,
+    `SELECT current_setting('default_transaction_isolation') AS level`,
+  )
+  return row!.level === 'read committed'
+}
+
+async function inTransaction<T>(
+  client: PgClientLike,
+  spoil: () => void,
+  work: (tx: Queryable) => Promise<T>,
+): Promise<T> {
   const tx: Queryable = { query: (sql, values) => queryClient(client, sql, values) }
-  await tx.query('BEGIN ISOLATION LEVEL READ COMMITTED')
   try {
+    await tx.query('BEGIN ISOLATION LEVEL READ COMMITTED')
     const result = await work(tx)
     await tx.query('COMMIT')
     return result
   } catch (error) {
-    // A connection that cannot roll back is broken; the pool finds that out before it lends it again.
-    await tx.query('ROLLBACK').catch(() => {})
+    // Back in the pool, what others write on this connection would be part of the transaction that is still open.
+    await tx.query('ROLLBACK').catch(spoil)
     throw error
   }
 }

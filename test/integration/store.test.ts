@@ -2,8 +2,11 @@ import { expect } from 'chai'
 import { spawn } from 'node:child_process'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
+import { Sequelize } from 'sequelize'
+import type { PgClientLike } from '../../adapters/postgres/connection.ts'
 import { fromSequelize } from '../../adapters/sequelize/database.ts'
 import { monotonicClock } from '../../adapters/clock.ts'
+import type { Db, Queryable } from '../../src/ports.ts'
 import { drawNumber } from '../../src/search/clock.ts'
 import { type ActionOptions, listActions, withAction } from '../../src/store/actions.ts'
 import { isHeld, openSession, waitForLocks } from '../../src/store/lock.ts'
@@ -70,6 +73,67 @@ describe('store', () => {
         await world.sequelize.query(`DROP OWNED BY "${user}" CASCADE; DROP ROLE "${user}"`)
       }
     })
+  })
+
+  describe('database', () => {
+    beforeEach(open)
+    afterEach(() => world.drop())
+
+    const withApp = async (work: (app: Sequelize, db: Db) => Promise<void>, replication = false) => {
+      const { hostname: host, port, username, password, pathname } = new URL(world.databaseUrl)
+      const server = { host, port, username, password, database: pathname.slice(1) }
+      const options = { dialect: 'postgres', logging: false, pool: { max: 1 } } as const
+      const app = replication
+        ? new Sequelize({ ...options, replication: { read: [server], write: server } })
+        : new Sequelize(world.databaseUrl, options)
+      await work(app, fromSequelize(app)).finally(() => app.close())
+    }
+    const pidOf = async (on: Queryable) => (await on.query<{ pid: number }>('SELECT pg_backend_pid() AS pid'))[0]!.pid
+
+    for (const replication of [false, true]) {
+      it(`lends no connection again whose transaction could not be ended${replication ? ', of replicas' : ''}`, () =>
+        withApp(async (app, db) => {
+          await store.db.query('CREATE TABLE t (n int)')
+          app.addHook('afterConnect', ((client: PgClientLike) => cutAt(client, 'ROLLBACK')) as never)
+          let spoilt = 0
+          const failing = db.transaction(async (tx) => {
+            spoilt = await pidOf(tx)
+            await tx.query('INSERT INTO t VALUES (1)')
+            throw new Error('no')
+          })
+          const waiting = pidOf(db)
+          expect((await rejection(failing)).message).to.equal('no')
+          expect(await waiting).not.to.equal(spoilt)
+          await app.query('INSERT INTO t VALUES (2)')
+          expect(await store.db.query('SELECT n FROM t')).to.eql([{ n: 2 }])
+        }, replication))
+    }
+
+    it('keeps a connection whose transaction was rolled back', () =>
+      withApp(async (_, db) => {
+        const before = await pidOf(db)
+        await rejection(db.transaction((tx) => tx.query('SELECT 1 / 0')))
+        expect(await pidOf(db)).to.equal(before)
+      }))
+
+    for (const level of ['read committed', 'repeatable read', 'serializable']) {
+      it(`runs single statements at READ COMMITTED where ${level} is the default`, async () => {
+        const { database } = new URL(world.databaseUrl).pathname.match(/\/(?<database>.*)/)!.groups!
+        await store.db.query(`ALTER DATABASE "${database}" SET default_transaction_isolation = '${level}'`)
+        await withApp(async (app, db) => {
+          expect(await db.query('SHOW transaction_isolation')).to.eql([{ transaction_isolation: 'read committed' }])
+          const [rows] = await app.query(`SELECT current_setting('transaction_isolation') AS level`)
+          expect(rows).to.eql([{ level }])
+          await applySchema(openStore(db, 'elastic_umzug'))
+          const drawn = Array.from({ length: 5 }, () =>
+            withApp(async (_, other) => {
+              const elsewhere = openStore(other, 'elastic_umzug')
+              for (let at = 0; at < 5; at++) await drawNumber(elsewhere)
+            }))
+          await Promise.all(drawn)
+        })
+      })
+    }
   })
 
   describe('run lock', () => {
@@ -283,6 +347,15 @@ describe('store', () => {
     })
   })
 })
+
+/** Makes a client fail at a statement without sending it, as one whose network is cut. */
+function cutAt(client: PgClientLike, statement: string): void {
+  const { query } = client
+  client.query = (...given: unknown[]) =>
+    (given[0] as { text?: string }).text === statement
+      ? Promise.reject(new Error('cut'))
+      : Reflect.apply(query, client, given)
+}
 
 function inTransaction(connection: { query: Store['db']['query'] }): Store['db']['transaction'] {
   return async (work) => {
