@@ -15,18 +15,35 @@ interface Sweep {
   madeAt: string
 }
 
-/** Carries out one waiting sweep of the served versions that nobody else is at. Gives the number of sweeps. */
-export async function sweep(deps: ProcessDeps, served: readonly Served[]): Promise<number> {
-  const waiting = await nextSweep(deps, served)
-  if (!waiting) return 0
-  const { version } = served.find((each) => each.version.id === waiting.versionId)!
+/**
+ * Carries out the waiting sweeps of the served versions that nobody else is at, one after another, until the signal. One
+ * that fails (its index is lost or closed) is emitted as `queue:worker:error` and stays. Gives the number of sweeps.
+ */
+export async function sweep(deps: ProcessDeps, served: readonly Served[], signal?: AbortSignal): Promise<number> {
+  let done = 0
+  for (const waiting of await waitingSweeps(deps, served)) {
+    if (signal?.aborted) break
+    const { version } = served.find((each) => each.version.id === waiting.versionId)!
+    try {
+      if (await sweepOne(deps, version, waiting)) done++
+    } catch (error) {
+      deps.emitter.emit('queue:worker:error', { error })
+    }
+  }
+  return done
+}
+
+async function sweepOne(deps: ProcessDeps, version: Version, waiting: Sweep): Promise<boolean> {
+  const { table, db } = deps.store
   const session = await openSession(deps.store)
   try {
-    if (!(await session.tryLock(lockName(waiting.id)))) return 0
+    if (!(await session.tryLock(lockName(waiting.id)))) return false
+    // Others may have carried it out since it was listed.
+    if ((await db.query(`SELECT FROM ${table.changes} WHERE id = $1`, [waiting.id])).length === 0) return false
     await enqueueDocuments(deps, version, waiting)
     // Only now: a crash before leaves the row, and the sweep begins again.
-    await deps.store.db.query(`DELETE FROM ${deps.store.table.changes} WHERE id = $1`, [waiting.id])
-    return 1
+    await db.query(`DELETE FROM ${table.changes} WHERE id = $1`, [waiting.id])
+    return true
   } finally {
     await session.close()
   }
@@ -34,16 +51,15 @@ export async function sweep(deps: ProcessDeps, served: readonly Served[]): Promi
 
 const lockName = (id: string) => `sweep.${id}`
 
-async function nextSweep({ store }: ProcessDeps, served: readonly Served[]): Promise<Sweep | undefined> {
-  if (served.length === 0) return undefined
-  const [row] = await store.db.query<Sweep>(
+async function waitingSweeps({ store }: ProcessDeps, served: readonly Served[]): Promise<Sweep[]> {
+  if (served.length === 0) return []
+  return await store.db.query<Sweep>(
     `SELECT c.id, c.version_id AS "versionId", coalesce(c.origin, c.id) AS origin, c.made_at AS "madeAt"
      FROM ${store.table.changes} c
      WHERE c.sweep AND c.version_id = ANY ($2::bigint[]) AND NOT ${isHeld('$1', "'sweep.' || c.id")}
-     ORDER BY c.id LIMIT 1`,
+     ORDER BY c.id`,
     [store.schema, served.map((each) => each.version.id)],
   )
-  return row
 }
 
 // Page by page, each committed at once: a sweep of millions must not keep the dispatch of other changes waiting.

@@ -108,7 +108,7 @@ function createSweeper(options: WorkerOptions, signal: AbortSignal, onDone: () =
   return {
     start(served) {
       if (signal.aborted) return
-      sweeping ??= sweep(options, served)
+      sweeping ??= sweep(options, served, signal)
         .then((done) => done > 0 && onDone(), (error) => options.emitter.emit('queue:worker:error', { error }))
         .then(() => void (sweeping = undefined))
     },

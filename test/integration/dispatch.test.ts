@@ -4,7 +4,14 @@ import { fromSequelize } from '../../adapters/sequelize/database.ts'
 import type { Dependency } from '../../src/ports.ts'
 import { dispatch, markNow, unprocessed } from '../../src/queue/changes.ts'
 import { claim, release, settle } from '../../src/queue/pending.ts'
-import { forgetGone, listVersions, registerVersion, type Version } from '../../src/search/versions.ts'
+import {
+  forgetGone,
+  listVersions,
+  registerVersion,
+  retryAborted,
+  unregisterVersion,
+  type Version,
+} from '../../src/search/versions.ts'
 import { openStore } from '../../src/store/store.ts'
 import { capture, type Core, createCore, dispatchAll, pendingRows, write } from '../support/core.ts'
 import { bookDependencies } from '../support/simple_source.ts'
@@ -371,6 +378,44 @@ describe('dispatch', () => {
       await core.sql(`UPDATE elastic_umzug.index_versions SET state = 'dropped'`)
       expect((await take()).claimed).to.eql([])
     })
+  })
+
+  it('and a retry of aborted keys do not wait for each other', async () => {
+    const version = await register()
+    // Stored in the opposite order of the keys.
+    for (const key of ['2', '1']) {
+      await core.sql(
+        `INSERT INTO elastic_umzug.pending (version_id, key, oldest_change, aborted_at, due_at)
+         VALUES ($1, $2, 1, now(), 'infinity')`,
+        [version.id, key],
+      )
+    }
+    const lock = `UPDATE elastic_umzug.pending SET generation = generation + 1 WHERE version_id = $1 AND key = $2`
+    const retried = await core.db.transaction(async (tx) => {
+      await tx.query(lock, [version.id, '1'])
+      const retrying = retryAborted(core.store, version.id, 3)
+      retrying.catch(() => {})
+      await waitFor(async () => (await core.sql('SELECT FROM pg_locks WHERE NOT granted')).length > 0)
+      await tx.query(lock, [version.id, '2'])
+      return { retrying }
+    })
+    expect(await retried.retrying).to.equal(2)
+  })
+
+  it('under way of a version that is unregistered is not waited for with its keys locked', async () => {
+    const version = await register()
+    await capture(core.db, 'public.books', [1])
+    await dispatchAll(core)
+    let unregistering: Promise<void> | undefined
+    await core.db.transaction(async (tx) => {
+      await tx.query('UPDATE elastic_umzug.index_versions SET truncated = true WHERE id = $1', [version.id])
+      unregistering = unregisterVersion(core.store, version.id)
+      unregistering.catch(() => {})
+      await waitFor(async () => (await core.sql('SELECT FROM pg_locks WHERE NOT granted')).length > 0)
+      await tx.query('UPDATE elastic_umzug.pending SET generation = 9 WHERE version_id = $1', [version.id])
+    })
+    await unregistering
+    expect(await pendingRows(core)).to.eql([])
   })
 
   it('survives claims, settling and truncation at the same time without a deadlock', async () => {

@@ -91,6 +91,12 @@ describe('populate', () => {
     expect(loading).to.include({ number_of_replicas: '0', refresh_interval: '-1' })
   })
 
+  it('lets the cluster remember deletes for longer than a claim lives', async () => {
+    const version = await createVersion(core.lifecycle({ leaseMs: 3_600_000 }), core.books)
+    const { index } = (await core.client.indices.getSettings({ index: version.physical }))[version.physical]!.settings!
+    expect(index).to.include({ gc_deletes: '120m' })
+  })
+
   it('lets a newer document of a worker stand (scenario 5)', async () => {
     await rows(1, 'old')
     const definition = fresh(watchSource(bookSource(), async (what) => {

@@ -254,6 +254,24 @@ describe('worker', () => {
     expect(await titles(core, version.physical)).to.eql({})
   })
 
+  it('sweeps the other indexes though one is lost and one is closed', async () => {
+    await write(core, [{ id: 1, title: 'old' }])
+    const closed = await readyVersion(core, defineBooks('closed'))
+    const kept = await readyVersion(core, defineBooks('kept'))
+    await core.client.indices.delete({ index: version.physical })
+    await core.client.indices.close({ index: closed.physical })
+    await core.db.transaction(async (tx) => {
+      await tx.query('TRUNCATE books')
+      await capture(tx, 'public.books', null)
+    })
+    const errors = heard('queue:worker:error')
+    start({ definitions: ['closed', 'kept'].map((each) => defineBooks(each)).concat(core.books) })
+    await insync(kept)
+    expect(await titles(core, kept.physical)).to.eql({})
+    expect(errors.length).to.be.at.least(2)
+    expect(await core.sql('SELECT FROM elastic_umzug.changes WHERE sweep')).to.have.length(2)
+  })
+
   it('drains without waiting for aborted keys, while workers of the application work too', async () => {
     start({ maxAttempts: 1 })
     await write(core, [{ id: 1, title: 'refused' }, { id: 2, title: 'b' }])
