@@ -10,15 +10,16 @@
 import type { Sequelize } from 'sequelize'
 import { ElasticUmzugError } from '../../src/errors.ts'
 import type { Definition } from '../../src/search/definition.ts'
-import { watchMs } from '../../src/ports.ts'
+import { marginMs, watchMs } from '../../src/ports.ts'
 import { quoteTable } from '../../src/sql.ts'
-import { type Catalog, catalogSql, parseCatalog } from './capture/catalog.ts'
+import type { Catalog } from './capture/catalog.ts'
+import { insertWhole } from './capture/changes.ts'
 import { destroyByHooks } from './capture/hooks.ts'
+import { ask, catalogOf, type Knowledge, knowNothing, learn, type Learned, type Session } from './capture/known.ts'
 import { type Capture, capture } from './capture/record.ts'
-import { askRegistered, type Fresh } from './capture/registered.ts'
-import { type Run, runIn, transactionOf } from './capture/session.ts'
-import { tableNamed, type Watch, watchOf } from './capture/watch.ts'
-import { describeWrite, type Method, methods, type QueryInterfaceLike } from './capture/writes.ts'
+import { afterCommit, runIn, spoil, transactionOf } from './capture/session.ts'
+import { grown, tableNamed, type Watch, watchOf } from './capture/watch.ts'
+import { describeWrite, type Method, methods, type QueryInterfaceLike, type Write } from './capture/writes.ts'
 import { tableId } from './tables.ts'
 
 /** What is captured, and where to. */
@@ -34,26 +35,18 @@ export interface CaptureOptions {
   onWarning?(line: string): void
 }
 
-/** After this many milliseconds the catalog is read again: a new foreign key, trigger or rule is seen by then. */
-const catalogMs = 10_000
-
-/** Part of `watchMs` after which one write asks anew while the others go on. */
-const softShare = 0.5
+/**
+ * After this many milliseconds a write may have arrived when those who wait for the writers that do not know a version
+ * have stopped waiting. A tenth less, for timers ring early and clocks differ.
+ */
+const lateMs = watchMs + marginMs * 0.9
 
 interface Installation {
   sequelize: Sequelize
   queryInterface: QueryInterfaceLike & Record<string, Method>
   schema: string
   members: Set<CaptureOptions>
-  /** What the definitions of this code read. */
-  own: Watch
-  /** The same with what registered versions read, as last answered. */
-  fresh: Fresh | undefined
-  /** True while a write asks before it has to. */
-  asking: boolean
-  catalog: { known: Catalog; watch: Watch } | undefined
-  /** When the catalog was read. */
-  readAtMs: number
+  knowledge: Knowledge
   warned: Set<string>
   waking: WeakSet<object>
   unwrap(): void
@@ -99,11 +92,7 @@ function emptyInstallation({ sequelize, schema }: CaptureOptions): Installation 
     queryInterface,
     schema,
     members: new Set(),
-    own: new Map(),
-    fresh: undefined,
-    asking: false,
-    catalog: undefined,
-    readAtMs: -Infinity,
+    knowledge: knowNothing({ own: new Map(), schema, onCatalog: () => {} }),
     warned: new Set(),
     waking: new WeakSet(),
     unwrap: () => {},
@@ -112,9 +101,10 @@ function emptyInstallation({ sequelize, schema }: CaptureOptions): Installation 
 
 function setMembers(installation: Installation, members: readonly CaptureOptions[]): void {
   // First, for it throws when a source cannot be read: nothing is changed then.
-  installation.own = watchOf(installation.sequelize, members.flatMap((each) => each.definitions))
+  const own = watchOf(installation.sequelize, members.flatMap((each) => each.definitions))
+  const onCatalog = (catalog: Catalog, watch: Watch) => warnOfUnfit(installation, catalog, watch)
   installation.members = new Set(members)
-  installation.fresh = undefined
+  installation.knowledge = knowNothing({ own, schema: installation.schema, onCatalog })
 }
 
 function wrapMethods(installation: Installation): () => void {
@@ -148,58 +138,68 @@ interface Call {
 async function record(installation: Installation, { name, original, args, self }: Call): Promise<unknown> {
   const given = name === 'delete' ? await destroyByHooks(args) : args
   const write = describeWrite(name, original, given)
-  const run = runIn(self.sequelize, transactionOf(self.sequelize, write.options))
-  const watch = await watchFor(installation, run).catch((error) => explain(error, installation))
+  const transaction = transactionOf(self.sequelize, write.options)
+  const session = { run: runIn(self.sequelize, transaction), transaction }
+  try {
+    const planned = await learn(installation.knowledge, session)
+    const result = await send(installation, { write, self, session, planned }, () => original.apply(self, given))
+    if (performance.now() - planned.fresh.askedAtMs > lateMs) {
+      await recordLate(installation, { write, session, planned })
+    }
+    return result
+  } catch (error) {
+    return explain(error, installation)
+  }
+}
+
+interface Planned {
+  write: Write
+  session: Session
+  planned: Learned
+}
+
+async function send(
+  installation: Installation,
+  { write, self, session, planned }: Planned & Pick<Call, 'self'>,
+  pass: () => Promise<unknown>,
+): Promise<unknown> {
+  const { watch } = planned.fresh
   const adds = write.kind === 'insert' || write.kind === 'upsert'
-  if (adds && !watch.has(tableId(tableNamed(write.tableName)))) return await original.apply(self, given)
-  const catalog = await catalogFor(installation, run, watch)
+  if (adds && !watch.has(tableId(tableNamed(write.tableName)))) return await pass()
+  const catalog = await catalogOf(installation.knowledge, planned, session)
   return await capture(captureOf(installation, { catalog, watch }, self), write)
-    .catch((error) => explain(error, installation))
+}
+
+// A version registered meanwhile may have been populated before this write arrived: of what only it reads, the rows
+// that were written are not known any more.
+async function recordLate(installation: Installation, { write, session, planned }: Planned): Promise<void> {
+  const { knowledge, schema, waking } = installation
+  const { run, transaction } = session
+  const now = await ask(knowledge, session).catch(async (error) => {
+    if (transaction) await spoil(run)
+    throw error
+  })
+  const more = grown(planned.fresh.watch, now.fresh.watch)
+  if (more.length === 0) return
+  const id = tableId(tableNamed(write.tableName))
+  const catalog = await catalogOf(knowledge, now, session)
+  const reached = new Set([id, ...catalog.truncated(id)])
+  for (const each of more.filter(({ table }) => reached.has(tableId(table)))) {
+    await run(insertWhole(quoteTable({ schema, name: 'changes' }), each))
+  }
+  afterCommit(transaction, waking, () => wake(installation))
 }
 
 type View = Pick<Capture, 'catalog' | 'watch'>
 
-function captureOf({ schema, waking, members }: Installation, view: View, self: QueryInterfaceLike): Capture {
+function captureOf(installation: Installation, view: View, self: QueryInterfaceLike): Capture {
+  const { schema, waking } = installation
   const changes = quoteTable({ schema, name: 'changes' })
-  const wake = () => members.forEach((each) => each.wake())
-  return { ...view, sequelize: self.sequelize, queryInterface: self, changes, waking, wake }
+  return { ...view, sequelize: self.sequelize, queryInterface: self, changes, waking, wake: () => wake(installation) }
 }
 
-// Asked on the writer's own connection: with a pool of one there is no other. An answer that is too old is used by no
-// write, whoever else is asking: a version may have been registered since, and populated right after.
-async function watchFor(installation: Installation, run: Run): Promise<Watch> {
-  const { fresh, asking } = installation
-  const ageMs = fresh ? performance.now() - fresh.askedAtMs : Infinity
-  if (fresh && (ageMs < watchMs * softShare || (asking && ageMs < watchMs))) return fresh.watch
-  installation.asking = true
-  try {
-    return keep(installation, await askRegistered(run, installation.own, installation.schema))
-  } finally {
-    installation.asking = false
-  }
-}
-
-function keep(installation: Installation, answer: Fresh): Watch {
-  const { fresh } = installation
-  // The same object for the same answer, so that what is known of the catalog stays known.
-  const same = fresh?.text === answer.text ? { ...answer, watch: fresh.watch } : answer
-  if (!fresh || fresh.askedAtMs < same.askedAtMs) installation.fresh = same
-  return same.watch
-}
-
-async function catalogFor(installation: Installation, run: Run, watch: Watch): Promise<Catalog> {
-  const { catalog, readAtMs } = installation
-  if (catalog?.watch === watch && performance.now() - readAtMs < catalogMs) return catalog.known
-  // From now on the others go on with the old one, until this one is read.
-  installation.readAtMs = performance.now()
-  const [row] = await run<{ catalog: string }>(catalogSql, [[...watch.keys()]]).catch((error) => {
-    installation.readAtMs = -Infinity
-    throw error
-  })
-  const known = parseCatalog(row!.catalog, watch)
-  installation.catalog = { known, watch }
-  warnOfUnfit(installation, known, watch)
-  return known
+function wake({ members }: Installation): void {
+  members.forEach((each) => each.wake())
 }
 
 function warnOfUnfit(installation: Installation, catalog: Catalog, watch: Watch): void {

@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import { DataTypes, type Model, type ModelStatic, Sequelize } from 'sequelize'
 import { installCapture } from '../../adapters/sequelize/capture.ts'
 import { fromModel } from '../../adapters/sequelize/index.ts'
+import { watchMs } from '../../src/ports.ts'
 import { defineIndex } from '../../src/search/definition.ts'
 import { createWorld, type World } from '../support/world.ts'
 import {
@@ -40,6 +41,16 @@ describe('capture of tables out of the ordinary', () => {
   const rows = async (table: string) =>
     (await library.recorded()).filter((each) => each.table_name === table).flatMap((each) => each.rows ?? [])
 
+  const halfASecondLater = async (work: () => Promise<unknown>) => {
+    const now = performance.now.bind(performance)
+    performance.now = () => now() + watchMs
+    try {
+      await work()
+    } finally {
+      performance.now = now
+    }
+  }
+
   // A table of one's own, captured by itself.
   const captured = async (
     ddl: string,
@@ -64,7 +75,16 @@ describe('capture of tables out of the ordinary', () => {
       onWarning: (line: string) => void warnings.push(line),
     }
     installCapture({ sequelize, ...options })
-    return { Thing, warnings, id: `${schema}.${name}`, close: () => sequelize.close() }
+    // Does something else before the next insert is sent.
+    const once = (work: () => Promise<unknown>) => {
+      let done = false
+      sequelize.addHook('beforeQuery', async ({ type }: { type?: string }) => {
+        if (done || type !== 'INSERT') return
+        done = true
+        await work()
+      })
+    }
+    return { Thing, warnings, once, id: `${schema}.${name}`, close: () => sequelize.close() }
   }
 
   it('watches what a source made from a model reads, and nothing else', async () => {
@@ -249,13 +269,74 @@ describe('capture of tables out of the ordinary', () => {
       ['id'],
     )
     await table.Thing.update({ given: 2 }, { where: { id: 1 } })
-    expect(await library.recorded()).to.deep.equal([{
-      table_name: 'public.derived',
-      rows: [{ id: '1' }],
-      columns: null,
-    }])
+    const change = { table_name: 'public.derived', rows: [{ id: '1' }], columns: null }
+    expect(await library.recorded()).to.deep.equal([change, change])
     await table.close()
   })
+
+  it('records what a row left when a trigger moves it', async () => {
+    const table = await captured(
+      `CREATE TABLE moved (id int PRIMARY KEY, label text, shelf text);
+       INSERT INTO moved VALUES (1, 'x', 'a'), (2, 'x', 'b');
+       CREATE FUNCTION moved() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.shelf := NEW.label; RETURN NEW; END $$;
+       CREATE TRIGGER moved BEFORE UPDATE ON moved FOR EACH ROW EXECUTE FUNCTION moved()`,
+      'moved',
+      { id: { type: DataTypes.INTEGER, primaryKey: true }, label: DataTypes.TEXT },
+      ['id', 'shelf'],
+    )
+    await table.Thing.update({ label: 'c' }, { where: { id: 1 } })
+    await table.Thing.upsert({ id: 2, label: 'd' })
+    expect(await rows('public.moved')).to.deep.equal([
+      { id: '1', shelf: 'a' },
+      { id: '1', shelf: 'c' },
+      { id: '2', shelf: 'b' },
+      { id: '2', shelf: 'd' },
+    ])
+    await table.close()
+  })
+
+  for (const parted of [false, true]) {
+    it(`an upsert that meets rows inserted since it looked records the table${parted ? ', with partitions' : ''}`, async () => {
+      const name = parted ? 'seats_parted' : 'seats'
+      const table = await captured(
+        `CREATE TABLE ${name} (hall int, number int, guest int, PRIMARY KEY (hall, number)) ${
+          parted ? `PARTITION BY LIST (hall); CREATE TABLE ${name}_1 PARTITION OF ${name} DEFAULT` : ''
+        }`,
+        name,
+        {
+          hall: { type: DataTypes.INTEGER, primaryKey: true },
+          number: { type: DataTypes.INTEGER, primaryKey: true },
+          guest: DataTypes.INTEGER,
+        },
+        ['hall', 'number', 'guest'],
+      )
+      const whole = async () => (await library.recorded()).filter((each) => each.rows === null).length
+      const seats = (size: number, guest: number) =>
+        Array.from({ length: size }, (_, at) => ({ hall: at % 2, number: at, guest }))
+      const upsert = (size: number, guest: number, options = {}) =>
+        table.Thing.bulkCreate(seats(size, guest), { updateOnDuplicate: ['guest'], ...options })
+      const inserted = async (size: number, values: string, options = {}) => {
+        table.once(() => sql(`INSERT INTO ${name} VALUES ${values}`))
+        return await upsert(size, 2, options)
+      }
+      await upsert(5, 1)
+      await upsert(10, 1)
+      await table.Thing.upsert({ hall: 0, number: 2, guest: 3 })
+      expect(await whole()).to.equal(0)
+      await inserted(11, '(0, 10, 7)')
+      expect(await whole()).to.equal(1)
+      const made = await inserted(12, '(1, 11, 7)', { returning: ['*'] })
+      expect(await whole()).to.equal(2)
+      expect(Object.keys(made[11]!.get())).to.have.members(['hall', 'number', 'guest'])
+      await inserted(300, '(0, 298, 7)')
+      expect(await whole()).to.equal(3)
+      // Columns of a composite key are looked up each by itself: what is locked beside does not count.
+      await sql(`DELETE FROM ${name}; INSERT INTO ${name} VALUES (0, 1, 1), (1, 0, 1)`)
+      await inserted(2, '(0, 0, 7)')
+      expect(await whole()).to.equal(4)
+      await table.close()
+    })
+  }
 
   it('passes writes to a view on, with one warning', async () => {
     const table = await captured('CREATE VIEW seen AS SELECT id, label FROM tags', 'seen', {
@@ -326,15 +407,27 @@ describe('capture of tables out of the ordinary', () => {
     const remove = (id: number) => sequelize.getQueryInterface().bulkDelete('tags', { id })
     await remove(1)
     await sql('ALTER TABLE later ADD FOREIGN KEY (tag_id) REFERENCES tags ON DELETE CASCADE')
-    const now = performance.now.bind(performance)
-    performance.now = () => now() + 11_000
-    try {
-      await remove(3)
-    } finally {
-      performance.now = now
-    }
+    await halfASecondLater(() => remove(3))
     expect(await rows('public.later')).to.deep.equal([{ id: '1', tag_id: '3' }])
     await sequelize.close()
+  })
+
+  it('sees a trigger that came later, and another function of it', async () => {
+    const table = await captured(
+      `CREATE TABLE places (id int PRIMARY KEY, label text, shelf text); INSERT INTO places VALUES (1, 'x', 'a');
+       CREATE FUNCTION places() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.shelf := NEW.label; RETURN NEW; END $$`,
+      'places',
+      { id: { type: DataTypes.INTEGER, primaryKey: true }, label: DataTypes.TEXT },
+      ['id', 'shelf'],
+    )
+    const shelves = async () => (await rows('public.places')).map((each) => each.shelf)
+    await sql('CREATE TRIGGER places AFTER UPDATE ON places FOR EACH ROW EXECUTE FUNCTION places()')
+    await table.Thing.update({ label: 'y' }, { where: { id: 1 } })
+    expect(await shelves()).to.deep.equal([])
+    await sql('CREATE OR REPLACE TRIGGER places BEFORE UPDATE ON places FOR EACH ROW EXECUTE FUNCTION places()')
+    await halfASecondLater(() => table.Thing.update({ label: 'b' }, { where: { id: 1 } }))
+    expect(await shelves()).to.deep.equal(['a', 'b'])
+    await table.close()
   })
 
   it('keeps every read column of a child whose key is changed by the database', async () => {

@@ -33,18 +33,23 @@ export interface Catalog {
   truncated(table: string): string[]
   /** True when an update can change more columns than it sets: generated columns, triggers. */
   changesMore(table: string): boolean
+  /** True when it has partitions. */
+  partitioned(table: string): boolean
   /** Columns that tell its rows apart: the primary key, else where a row lies, which holds while it is locked. */
   key(table: string): readonly KeyColumn[]
   /** True when statements on it cannot be captured: it has rules, or is no table. */
   unfit(table: string): boolean
 }
 
+/** SQL that is true where all statements of a transaction see the snapshot of the first one. */
+export const ofSnapshot: string = `current_setting('transaction_isolation') IN ('repeatable read', 'serializable')`
+
 /**
- * SQL giving one row with one text column `catalog`: JSON of foreign keys, of keys, and of tables out of the ordinary.
+ * SQL giving one row: `ofSnapshot`, and a text `catalog`: JSON of foreign keys, of keys, and of tables out of the ordinary.
  * `$1`: ids of the watched tables.
  */
-export const catalogSql = `
-SELECT json_build_object(
+export const catalogSql: string = `
+SELECT ${ofSnapshot} AS "ofSnapshot", json_build_object(
   'references', (
     SELECT coalesce(json_agg(json_build_object(
       'parent', pn.nspname || '.' || p.relname,
@@ -78,6 +83,9 @@ SELECT json_build_object(
       -- A trigger's type holds a bit each for row (1), before (2) and update (16).
       AND (EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = c.oid AND NOT t.tgisinternal AND t.tgtype & 19 = 19)
         OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = c.oid AND a.attgenerated <> ''))),
+  'partitioned', (
+    SELECT coalesce(json_agg(n.nspname || '.' || c.relname), '[]')
+    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.relkind = 'p'),
   'unfit', (
     SELECT coalesce(json_agg(n.nspname || '.' || c.relname), '[]')
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -89,6 +97,7 @@ interface Parsed {
   references: Reference[]
   keys: Record<string, KeyColumn[]>
   changesMore: string[]
+  partitioned: string[]
   unfit: string[]
 }
 
@@ -100,6 +109,7 @@ export function parseCatalog(text: string, watch: Watch): Catalog {
   const byParent = new Map<string, Reference[]>()
   for (const each of parsed.references) byParent.set(each.parent, [...(byParent.get(each.parent) ?? []), each])
   const more = new Set(parsed.changesMore)
+  const partitioned = new Set(parsed.partitioned)
   const unfit = new Set(parsed.unfit)
   const known = new Map<string, Reference[]>()
 
@@ -122,6 +132,7 @@ export function parseCatalog(text: string, watch: Watch): Catalog {
     truncated: (table) => referring(byParent, table).filter((each) => watch.has(each)),
     key: (table) => parsed.keys[table] ?? placeOfRow,
     changesMore: (table) => more.has(table),
+    partitioned: (table) => partitioned.has(table),
     unfit: (table) => unfit.has(table),
   }
 }

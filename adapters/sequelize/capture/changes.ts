@@ -44,7 +44,11 @@ export function insertImages(
 
 /** INSERT of the change of a whole table. */
 export function insertWhole(changes: string, { table }: Watched): string {
-  return `INSERT INTO ${changes} (table_name) VALUES (${quoteText(tableId(table))})`
+  return `${wholeInto(changes)} VALUES (${quoteText(tableId(table))})`
+}
+
+function wholeInto(changes: string): string {
+  return `INSERT INTO ${changes} (table_name)`
 }
 
 function columnList(columns: readonly string[] | null): string {
@@ -60,27 +64,67 @@ export interface Statement {
   counted: boolean
 }
 
+/** Rows that an upsert was known to meet, by the columns it meets them by. */
+export interface Met {
+  keys: readonly string[]
+  /** JSON arrays of the texts of these columns. */
+  values: readonly string[]
+}
+
+/** What is recorded of a statement that writes to a watched table. */
+export interface Recorded {
+  watched: Watched
+  /** Columns of the change; null when rows come or go, or when it is not known. */
+  columns: string[] | null
+  /** Where rows were locked before: if it updated others, the whole table is recorded. */
+  met?: Met | undefined
+}
+
 const written = '"elastic_umzug_written"'
+const row = '"elastic_umzug_row"'
+const metKey = '"elastic_umzug_met"'
 
 /**
  * The same statement, recording what it wrote: one statement, so no crash comes between the write and its change,
  * in a transaction or not. It gives back the same columns and the same number of rows.
  */
-export function recording(changes: string, watched: Watched, statement: Statement, columns: string[] | null): string {
+export function recording(changes: string, recorded: Recorded, statement: Statement): string {
+  const { watched, columns, met } = recorded
   if (statement.sql.startsWith('CREATE OR REPLACE FUNCTION pg_temp.testfunc')) {
     return recordingInFunction(changes, watched, statement.sql)
   }
   const { body, fields } = withoutReturning(statement)
-  const whole = fields.includes('*')
-  const captured = watched.capture.map((each, at) => ({ name: each, as: `"elastic_umzug_${at}"` }))
-  const returned = whole
-    ? ['*']
-    : [...new Set(fields), ...captured.map(({ name, as }) => `${quoteName(name)}::text AS ${as}`)]
-  const given = whole ? {} : Object.fromEntries(captured.map(({ name, as }) => [name, as]))
-  const images = imagesOf(watched.capture, written, given)
+  const { returned, given, from } = returning(recorded, fields)
+  const images = imagesOf(watched.capture, from, given)
   return `WITH ${written} AS (${body} RETURNING ${returned.join(', ')}), ` +
     `"elastic_umzug_captured" AS (${insertImages(changes, watched, images, columns)}) ` +
-    `SELECT ${fields.join(', ')} FROM ${written}${fields.length > 0 || statement.counted ? '' : ' WHERE false'}`
+    (met ? `, "elastic_umzug_unseen" AS (${insertUnseen(changes, watched, met)}) ` : '') +
+    `SELECT ${fields.join(', ')} FROM ${from}${fields.length > 0 || statement.counted ? '' : ' WHERE false'}`
+}
+
+// What the statement gives back, and the relation that has the columns that its caller asked for and the captured ones.
+function returning({ watched, met }: Recorded, fields: readonly string[]) {
+  const marks = met ? [`CASE WHEN xmax <> 0 THEN ${keyText(met.keys)} END AS ${metKey}`] : []
+  if (fields.includes('*')) {
+    if (!met) return { returned: ['*'], given: {}, from: written }
+    const whole = `ROW(${quoteName(watched.table.name)}.*)::${quoteTable(watched.table)} AS ${row}`
+    return { returned: [whole, ...marks], given: {}, from: `(SELECT (${row}).* FROM ${written}) w` }
+  }
+  const captured = watched.capture.map((each, at) => ({ name: each, as: `"elastic_umzug_${at}"` }))
+  const texts = captured.map(({ name, as }) => `${quoteName(name)}::text AS ${as}`)
+  const given = Object.fromEntries(captured.map(({ name, as }) => [name, as]))
+  return { returned: [...new Set(fields), ...texts, ...marks], given, from: written }
+}
+
+// A row that an upsert inserts has no xmax; one that it updates was locked by it first.
+function insertUnseen(changes: string, watched: Watched, { values }: Met): string {
+  return `${wholeInto(changes)} SELECT ${quoteText(tableId(watched.table))} FROM (SELECT ${metKey} FROM ${written} ` +
+    `WHERE ${metKey} IS NOT NULL EXCEPT SELECT unnest(${arrayText(values)}::text[])) u LIMIT 1`
+}
+
+/** SQL of the texts of some columns as one text. */
+export function keyText(columns: readonly string[]): string {
+  return `json_build_array(${columns.map((each) => `${quoteName(each)}::text`).join(', ')})::text`
 }
 
 function withoutReturning({ sql, returning }: Statement): { body: string; fields: readonly string[] } {
@@ -155,9 +199,7 @@ export function lockingRows(changes: string, { table, key, condition, limit = ''
   }${where}${limit} FOR ${strength}`
   const insert = record && insertImages(changes, record.watched, imageUnion(record, locked), record.columns)
   return `WITH ${locked} AS (${rows})${insert ? `, "elastic_umzug_captured" AS (${insert})` : ''} ` +
-    `SELECT json_build_array(${
-      key.map(({ name }) => `${quoteName(name)}::text`).join(', ')
-    })::text AS key FROM ${locked}`
+    `SELECT ${keyText(key.map(({ name }) => name))} AS key FROM ${locked}`
 }
 
 /** Images of rows, and of what they become where that is known. */

@@ -7,9 +7,9 @@ import type { Sequelize } from 'sequelize'
 import type { Table } from '../../../src/ports.ts'
 import { tableId } from '../tables.ts'
 import { columnsOf, lockRows, type Recorder, recordMoved, recordReferring } from './cascade.ts'
-import { lockConflicting } from './conflict.ts'
+import { lockConflicting, recordUnseen } from './conflict.ts'
 import type { Catalog, Event } from './catalog.ts'
-import { amongRows, insertWhole, recording, type Rows, type Statement } from './changes.ts'
+import { amongRows, insertWhole, type Recorded, recording, type Rows, type Statement } from './changes.ts'
 import { afterCommit, inTransaction, runIn, transactionOf } from './session.ts'
 import { tableNamed, type Watch, type Watched } from './watch.ts'
 import { type QueryInterfaceLike, type Turn, turned, type Write, type WriteOptions } from './writes.ts'
@@ -45,7 +45,9 @@ export async function capture(given: Capture, write: Write): Promise<unknown> {
   const { id, event, watched } = meaning
   if (write.kind === 'truncate') return await captureTruncate(given, write, meaning)
   if (write.kind === 'upsert') return watched ? await captureUpsert(given, write, watched) : await pass(given, write)
-  if (write.kind !== 'insert' && (catalog.carried(id, event).length > 0 || (watched && moves(event, watched)))) {
+  if (
+    write.kind !== 'insert' && (catalog.carried(id, event).length > 0 || (watched && moves(catalog, event, watched)))
+  ) {
     return await captureLocked(given, write, meaning)
   }
   if (!watched) return await write.call(queryInterface, write.options)
@@ -68,13 +70,15 @@ function meaningOf({ watch, catalog }: Capture, { kind, tableName, values }: Wri
   return { table, id, event, watched: concerned ? watched : undefined, columns }
 }
 
-// A row leaves what showed it: which that was, only the row itself knows, and only while it is locked.
-function moves(event: Event, { capture }: Watched): boolean {
-  return event.kind === 'update' && event.columns.some((each) => capture.includes(each))
+// A row leaves what showed it: which that was, only the row itself knows, and only while it is locked. A trigger may do
+// so whatever is set.
+function moves(catalog: Catalog, event: Event, { table, capture }: Watched): boolean {
+  if (event.kind !== 'update') return false
+  return catalog.changesMore(tableId(table)) || event.columns.some((each) => capture.includes(each))
 }
 
 function rewriteOf({ changes }: Capture, { watched, columns }: Pick<Meaning, 'watched' | 'columns'>) {
-  return watched && ((statement: Statement) => recording(changes, watched, statement, columns))
+  return watched && ((statement: Statement) => recording(changes, { watched, columns }, statement))
 }
 
 function within<T>(
@@ -140,21 +144,30 @@ async function captureTruncate(given: Capture, write: Write, { id }: Meaning): P
   })
 }
 
-/** An upsert: where it can move rows, those it will meet are locked and recorded before. */
+/**
+ * An upsert: where it can move rows, those it will meet are locked and recorded before. One that was inserted after
+ * that it meets as well: where it left from, nobody knows any more, so the whole table is recorded then.
+ */
 async function captureUpsert(given: Capture, write: Write, watched: Watched): Promise<unknown> {
+  const { changes, catalog, queryInterface } = given
+  const recorded: Recorded = { watched, columns: null }
   const around: Turn['around'] = async (completed, send) => {
     const keys = completed.upsertKeys ?? []
     const set = Object.keys(write.values).filter((each) => !keys.includes(each))
-    if (moves({ kind: 'update', columns: set }, watched)) {
+    if (moves(catalog, { kind: 'update', columns: set }, watched)) {
       return await within(given, completed, async (options, recorder) => {
-        await lockConflicting(recorder, write.records, watched, keys)
-        return await send(options)
+        const met = await lockConflicting(recorder, write.records, watched, keys)
+        const split = catalog.partitioned(tableId(watched.table))
+        if (!split) recorded.met = met
+        const result = await send(options)
+        if (split) await recordUnseen(recorder, write.records, watched, met)
+        return result
       })
     }
     const result = await send(completed)
     afterCommit(transactionOf(given.sequelize, completed), given.waking, given.wake)
     return result
   }
-  const turn = { rewrite: rewriteOf(given, { watched, columns: null }), around }
-  return await write.call(turned(given.queryInterface, turn), write.options)
+  const rewrite = (statement: Statement) => recording(changes, recorded, statement)
+  return await write.call(turned(queryInterface, { rewrite, around }), write.options)
 }

@@ -5,33 +5,51 @@
 import { ElasticUmzugError } from '../../../src/errors.ts'
 import { quoteTable } from '../../../src/sql.ts'
 import type { Run } from './session.ts'
+import { ofSnapshot } from './catalog.ts'
 import { joinWatch, type Registered, type Watch } from './watch.ts'
 
 /** The watched tables as they are known at a moment. */
 export interface Fresh {
   watch: Watch
-  /** The answer it was made from. */
+  /** The answer it was made from; also another one when foreign keys, triggers or rules are. */
   text: string
   /** On the monotonic clock, before the question was asked. */
   askedAtMs: number
+  /** True when it was read in a snapshot, which may be older than the question: it holds for that transaction alone. */
+  ofSnapshot: boolean
 }
 
 /** Asks on the writer's connection. Throws `CAPTURE_STALE` in a transaction whose snapshot is older than a version. */
 export async function askRegistered(run: Run, own: Watch, schema: string): Promise<Fresh> {
   const askedAtMs = performance.now()
-  const [row] = await run<{ reads: string; stale: boolean }>(registeredSql(schema))
-  if (row!.stale) {
+  const [row] = await run<{ reads: string; catalog: string; ofSnapshot: boolean; stale: boolean }>(
+    registeredSql(schema),
+  )
+  const { reads, catalog, stale } = row!
+  if (stale) {
     throw new ElasticUmzugError(
       'CAPTURE_STALE',
       'A write was refused: its transaction began before an index version was registered, and cannot see what to record for it.',
       { next: 'run the transaction again, as after any serialization failure' },
     )
   }
-  return { watch: joinWatch(own, JSON.parse(row!.reads) as Registered[]), text: row!.reads, askedAtMs }
+  const watch = joinWatch(own, JSON.parse(reads) as Registered[])
+  return { watch, text: `${reads}\n${catalog}`, askedAtMs, ofSnapshot: row!.ofSnapshot }
 }
 
+// Tells whether a row came, went or was replaced in what the catalog is read from. Numbers grow, but may start again.
+const catalogMarks = [
+  "pg_constraint WHERE contype IN ('f', 'p')",
+  'pg_trigger WHERE NOT tgisinternal',
+  'pg_rewrite',
+  'pg_attrdef',
+]
+  .map((each) => `SELECT count(*) AS rows, sum(oid::int8) AS numbers, sum(xmin::text::int8) AS writers FROM ${each}`)
+  .join(' UNION ALL ')
+
 // Captured columns that a migration has dropped are left out: naming one would make every write fail.
-// A sequence is seen as it is now, whatever the snapshot: it tells of versions that this transaction cannot see.
+// A sequence is seen as it is now, whatever the snapshot: it tells of versions, and of what they have come to depend on,
+// that this transaction cannot see.
 function registeredSql(schema: string): string {
   const versions = quoteTable({ schema, name: 'index_versions' })
   const sequence = quoteTable({ schema, name: 'announced_versions' })
@@ -44,7 +62,9 @@ SELECT (
         WHERE n.nspname || '.' || t.relname = e ->> 'table' AND a.attname = c.name AND NOT a.attisdropped)))
       ORDER BY v.id), '[]')::text
     FROM ${versions} v CROSS JOIN jsonb_array_elements(v.dependencies) e WHERE v.state <> 'dropped') AS reads,
-  current_setting('transaction_isolation') IN ('repeatable read', 'serializable')
-    AND (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM ${sequence}) >
-      (SELECT coalesce(max(id), 0) FROM ${versions}) AS stale`
+  (SELECT json_agg(json_build_array(rows, numbers, writers)) FROM (${catalogMarks}) m)::text AS catalog,
+  isolation.snapshot AS "ofSnapshot",
+  isolation.snapshot AND (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM ${sequence}) >
+      (SELECT coalesce(max(revision), 0) FROM ${versions}) AS stale
+FROM (SELECT ${ofSnapshot} AS snapshot) isolation`
 }

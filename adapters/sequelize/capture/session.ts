@@ -63,6 +63,11 @@ export async function inTransaction<T>(
   }
 }
 
+/** Makes sure that a transaction is not committed, whatever its owner does about the error that follows. */
+export async function spoil(run: Run): Promise<void> {
+  await run('SELECT 1 / 0').catch(() => {})
+}
+
 /** Calls back when the outermost transaction commits, once for all its writes; at once when there is none. */
 export function afterCommit(transaction: Transaction | null, seen: WeakSet<object>, callback: () => void): void {
   if (!transaction) return quietly(callback)
@@ -73,8 +78,11 @@ export function afterCommit(transaction: Transaction | null, seen: WeakSet<objec
   root.afterCommit(() => quietly(callback))
 }
 
-// The callback of a savepoint comes before the outer commit, or never: only the outermost one tells.
-function rootOf(transaction: Transaction): Transaction {
+/**
+ * The outermost transaction. The callback of a savepoint comes before the outer commit, or never: only that of the
+ * outermost one tells.
+ */
+export function rootOf(transaction: Transaction): Transaction {
   let root = transaction as Transaction & { parent?: Transaction }
   while (root.parent) root = root.parent
   return root

@@ -35,6 +35,15 @@ export function joinWatch(own: Watch, registered: readonly Registered[]): Watch 
   return watch
 }
 
+/** Tables of which more is watched than was before. */
+export function grown(before: Watch, now: Watch): Watched[] {
+  return [...now].filter(([id, { capture, columns }]) => {
+    const known = before.get(id)
+    return !known || capture.some((each) => !known.capture.includes(each)) ||
+      [...columns].some((each) => !known.columns.has(each))
+  }).map(([, each]) => each)
+}
+
 function tableOfId(id: string): Table {
   const at = id.indexOf('.')
   return { schema: id.slice(0, at), name: id.slice(at + 1) }

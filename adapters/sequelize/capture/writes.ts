@@ -157,7 +157,7 @@ export function describeWrite(name: string, original: Method, args: unknown[]): 
 
 /** How a call is changed on its way. */
 export interface Turn {
-  /** Makes another statement of the one that Sequelize made. */
+  /** Makes another statement of the one that Sequelize made, when it is sent. */
   rewrite?(statement: Statement): string
   /** Takes the place of the condition. */
   condition?: string
@@ -186,10 +186,12 @@ export function turned(queryInterface: QueryInterfaceLike, { rewrite, condition,
     const sql = typeof given === 'string' ? given : given.query
     if (!rewrite || sql === '') return await around(options, (other) => send(sequelize, given, other))
     const counted = options.instance !== undefined || options.type !== 'INSERT'
-    const changed = rewrite({ sql, returning, counted })
-    const sent = typeof given === 'string' ? changed : { ...given, query: changed }
+    let changed = sql
     try {
-      const result = await around(options, (other) => send(sequelize, sent, other))
+      const result = await around(options, (other) => {
+        changed = rewrite({ sql, returning, counted })
+        return send(sequelize, typeof given === 'string' ? changed : { ...given, query: changed }, other)
+      })
       return returning ? result : withoutRows(result, sql, options)
     } catch (error) {
       throw withSql(error, changed, sql)

@@ -1,0 +1,126 @@
+/**
+ * What is known at a write: what must be recorded, and what the database does by itself.
+ * @module
+ */
+import type { Transaction } from 'sequelize'
+import { watchMs } from '../../../src/ports.ts'
+import { type Catalog, catalogSql, parseCatalog } from './catalog.ts'
+import { askRegistered, type Fresh } from './registered.ts'
+import { rootOf, type Run } from './session.ts'
+import type { Watch } from './watch.ts'
+
+/** After this many milliseconds the catalog is read again, whatever is asked: renamed tables and columns are seen by then. */
+const catalogMs = 10_000
+
+/** Part of `watchMs` after which one write asks anew while the others go on. */
+const softShare = 0.5
+
+/** What one process knows through one instance. */
+export interface Knowledge {
+  /** What the definitions of this code read. */
+  own: Watch
+  /** Schema of the own tables. */
+  schema: string
+  process: Known
+  /** Of transactions that see only their own snapshot, by the outermost one. */
+  snapshots: WeakMap<object, Known>
+  /** Told what was read of the catalog. */
+  onCatalog(catalog: Catalog, watch: Watch): void
+}
+
+/** What is known by the process, or in one snapshot. */
+export interface Known {
+  /** What definitions and registered versions read, as last answered. */
+  fresh: Fresh | undefined
+  /** True while a write asks before it has to. */
+  asking: boolean
+  catalog: { known: Catalog; watch: Watch } | undefined
+  /** When the catalog was read. */
+  readAtMs: number
+}
+
+/** The connection of a write. */
+export interface Session {
+  run: Run
+  transaction: Transaction | null
+}
+
+/** An answer, and where it is kept. */
+export interface Learned {
+  known: Known
+  fresh: Fresh
+}
+
+/** Nothing known yet. */
+export function knowNothing(about: Pick<Knowledge, 'own' | 'schema' | 'onCatalog'>): Knowledge {
+  const process = { fresh: undefined, asking: false, catalog: undefined, readAtMs: -Infinity }
+  return { ...about, process, snapshots: new WeakMap() }
+}
+
+/** What a write is planned by. Throws `CAPTURE_STALE` in a transaction whose snapshot is older than a version. */
+export async function learn(knowledge: Knowledge, session: Session): Promise<Learned> {
+  const { process, snapshots } = knowledge
+  const { transaction } = session
+  const known = (transaction && snapshots.get(rootOf(transaction))) ?? process
+  const { fresh, asking } = known
+  const ageMs = fresh ? performance.now() - fresh.askedAtMs : Infinity
+  // An answer that is too old is used by no write, whoever else is asking: a version may have been registered since, and
+  // populated right after.
+  if (fresh && (ageMs < watchMs * softShare || (asking && ageMs < watchMs))) return { known, fresh }
+  known.asking = true
+  try {
+    return await ask(knowledge, session)
+  } finally {
+    known.asking = false
+  }
+}
+
+/** The same, asked now: on the writer's own connection, for with a pool of one there is no other. */
+export async function ask(knowledge: Knowledge, { run, transaction }: Session): Promise<Learned> {
+  const once = () => askRegistered(run, knowledge.own, knowledge.schema)
+  const answer = await once().catch((error) => {
+    // By itself, the next statement sees what this one was too early for.
+    if (transaction || error.code !== 'CAPTURE_STALE') throw error
+    return once()
+  })
+  const known = placeOf(knowledge, transaction, answer)
+  // The same object for the same answer, so that what is known of the catalog stays known.
+  const fresh = known.fresh?.text === answer.text ? { ...answer, watch: known.fresh.watch } : answer
+  if (!known.fresh || known.fresh.askedAtMs < fresh.askedAtMs) known.fresh = fresh
+  return { known, fresh }
+}
+
+// What was read in a snapshot is kept for its transaction alone; it begins with what the process knows.
+function placeOf(
+  { process, snapshots }: Knowledge,
+  transaction: Transaction | null,
+  { ofSnapshot }: { ofSnapshot: boolean },
+): Known {
+  if (!transaction || !ofSnapshot) return process
+  const root = rootOf(transaction)
+  const known = snapshots.get(root) ?? { ...process, asking: false }
+  snapshots.set(root, known)
+  return known
+}
+
+/** The catalog for what is watched. */
+export async function catalogOf(
+  knowledge: Knowledge,
+  { known, fresh: { watch } }: Learned,
+  { run, transaction }: Session,
+): Promise<Catalog> {
+  const { catalog, readAtMs } = known
+  if (catalog?.watch === watch && performance.now() - readAtMs < catalogMs) return catalog.known
+  // From now on the others go on with the old one, until this one is read.
+  known.readAtMs = performance.now()
+  const [row] = await run<{ catalog: string; ofSnapshot: boolean }>(catalogSql, [[...watch.keys()]]).catch((error) => {
+    known.readAtMs = -Infinity
+    throw error
+  })
+  const read = parseCatalog(row!.catalog, watch)
+  const place = placeOf(knowledge, transaction, row!)
+  if (place !== known) known.readAtMs = -Infinity
+  Object.assign(place, { catalog: { known: read, watch }, readAtMs: performance.now() })
+  knowledge.onCatalog(read, watch)
+  return read
+}
