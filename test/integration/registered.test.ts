@@ -92,6 +92,56 @@ describe('a version that reads more than running code does', () => {
     expect(await documents(world, `${world.prefix}books-2`)).to.deep.equal(await rows(world))
   })
 
+  it('gets what was planned before it was registered and sent long after', async () => {
+    const one = new Sequelize(world.databaseUrl, { logging: false, pool: { max: 1 } })
+    const { Publisher, Book } = define(one)
+    const app = pluginOf(world, one, fromModel(Book, { attributes: ['id', 'title'] }), 1)
+    await app.start()
+    try {
+      await Publisher.update({ name: 'known to the old code' }, { where: { id: 1 } })
+      const held = one.query('SELECT pg_sleep(6)')
+      const late = Publisher.update({ name: 'late' }, { where: { id: 1 } })
+      await next.up()
+      expect(await Promise.race([late, Promise.resolve('waiting')])).to.equal('waiting')
+      await Promise.all([held, late])
+      await next.settled()
+      expect(await documents(world, `${world.prefix}books-2`)).to.deep.equal(await rows(world))
+    } finally {
+      await app.stop()
+      await one.close()
+    }
+  })
+
+  for (const how of ['by itself', 'in a transaction']) {
+    it(`gets what waited for a table while it was built, ${how}`, async () => {
+      const lock = await world.sequelize.transaction()
+      await world.sequelize.query('LOCK TABLE publishers IN SHARE MODE', { transaction: lock })
+      const write = (transaction?: Transaction) =>
+        books.Publisher.update({ name: 'late' }, { where: { id: 1 }, transaction: transaction ?? null })
+      const late = how === 'by itself' ? write() : oldApp.transaction(write)
+      await waitFor(() => isWaiting(world))
+      await next.up()
+      await lock.commit()
+      await late
+      await next.settled()
+      expect(await documents(world, `${world.prefix}books-2`)).to.deep.equal(await rows(world))
+    })
+  }
+
+  it('refuses what waited in a snapshot older than it, whatever becomes of the error', async () => {
+    const lock = await world.sequelize.transaction()
+    await world.sequelize.query('LOCK TABLE publishers IN SHARE MODE', { transaction: lock })
+    const older = await oldApp.transaction({ isolationLevel: Transaction.ISOLATION_LEVELS.REPEATABLE_READ })
+    const late = books.Publisher.update({ name: 'late' }, { where: { id: 1 }, transaction: older })
+      .then(() => undefined, (error) => error.code)
+    await waitFor(() => isWaiting(world))
+    await next.up()
+    await lock.commit()
+    expect(await late).to.equal('CAPTURE_STALE')
+    await older.commit()
+    expect((await books.Publisher.findByPk(1))!.get('name')).to.equal('publisher 1')
+  })
+
   it('does not make writes fail when a column that it joins by is dropped', async () => {
     await next.up()
     await books.Book.update({ title: 'before' }, { where: { id: 1 } })
@@ -102,6 +152,11 @@ describe('a version that reads more than running code does', () => {
     expect([found[0]!.title, found[1]!.title]).to.deep.equal(['before', 'after'])
   })
 })
+
+async function isWaiting({ sequelize }: World): Promise<boolean> {
+  const sql = `SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`
+  return (await sequelize.query(sql))[0].length > 0
+}
 
 function pluginOf(world: World, sequelize: Sequelize, source: ReturnType<typeof fromModel>, revision: number) {
   const { prefix, client: elasticsearch } = world
