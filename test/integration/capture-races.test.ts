@@ -1,6 +1,11 @@
 import { expect } from 'chai'
 import { fileURLToPath } from 'node:url'
-import type { Transaction } from 'sequelize'
+import { Transaction } from 'sequelize'
+import { fromSequelize } from '../../adapters/sequelize/database.ts'
+import { announce } from '../../src/search/revisions.ts'
+import { registerVersion } from '../../src/search/versions.ts'
+import { watchMs } from '../../src/ports.ts'
+import { openStore, type Store } from '../../src/store/store.ts'
 import { startCli } from '../support/cli.ts'
 import { waitFor } from '../support/wait.ts'
 import { createWorld, type World } from '../support/world.ts'
@@ -145,6 +150,59 @@ describe('capture between sessions', () => {
     const [row] = (await library.snapshot()).get('books')!.filter((each) => each.id === book(1))
     expect([row!.title, row!.pages, row!.author_id]).to.deep.equal(['together', '77', '3'])
     expect([...await parentsOf(book(1))]).to.include.members(['1', '2', '3'])
+  })
+
+  describe('what a transaction sees in its snapshot', () => {
+    let older: Transaction
+    let store: Store
+
+    // After the transaction began, a version that reads two tables more is registered, and one of them gets a key.
+    const laterVersion = async () => {
+      older = await one.sequelize.transaction({ isolationLevel: Transaction.ISOLATION_LEVELS.REPEATABLE_READ })
+      await one.models.Tag.count({ transaction: older })
+      await library.outside.query(
+        `CREATE TABLE labels (id int PRIMARY KEY, tag_id bigint REFERENCES tags ON DELETE CASCADE);
+         INSERT INTO labels VALUES (1, 3); CREATE TABLE spares (id int)`,
+      )
+      store = openStore(fromSequelize(library.outside), 'elastic_umzug')
+      const dependencies = [
+        { table: 'public.shelves', columns: ['code', 'label'], capture: ['code'] },
+        { table: 'public.labels', columns: ['id', 'tag_id'], capture: ['id', 'tag_id'] },
+      ].map((each) => ({ ...each, keys: '', allKeys: '', own: true }))
+      const version = { prefix: '', name: 'shelves', hash: 'x', definition: {} as never, dependencies, tag: null }
+      return await registerVersion(store, version)
+    }
+    afterEach(async () => {
+      await older.rollback()
+      await library.outside.query('DROP TABLE labels, spares; DELETE FROM elastic_umzug.index_versions')
+    })
+
+    it('is not what others record by', async () => {
+      await laterVersion()
+      await one.models.Shelf.update({ label: 'unseen' }, { where: { code: 'A' }, transaction: older })
+      await one.models.Shelf.update({ label: 'seen' }, { where: { code: 'B' } })
+      expect(await rowsOf('shelves')).to.deep.equal([{ code: 'B' }])
+    })
+
+    it('of foreign keys is not what others record by', async () => {
+      await laterVersion()
+      // A table that is not read: what is registered is asked for, the foreign keys are not.
+      await one.sequelize.getQueryInterface().bulkInsert('spares', [{ id: 1 }])
+      await one.models.Tag.update({ label: 'x' }, { where: { id: 1 }, transaction: older })
+      await one.models.Tag.destroy({ where: { id: 3 } })
+      expect(await rowsOf('labels')).to.deep.equal([{ id: '1', tag_id: '3' }])
+    })
+
+    it('lets it write until the version is announced', async () => {
+      const { id } = await laterVersion()
+      const write = () =>
+        one.models.Shelf.update({ label: 'x' }, { where: { code: 'A' }, transaction: older })
+          .then(() => undefined, (error) => error.code)
+      expect(await write()).to.equal(undefined)
+      await announce(store, id)
+      await new Promise((resolve) => setTimeout(resolve, watchMs))
+      expect(await write()).to.equal('CAPTURE_STALE')
+    })
   })
 
   it('a lock timeout of the row lock reaches the caller as an error of Sequelize', async () => {
