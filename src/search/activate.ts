@@ -58,6 +58,13 @@ function assertComplete(version: Version): void {
       next: `npx umzug es:update ${version.index}`,
     })
   }
+  if (version.awaitsWriters) {
+    throw new ElasticUmzugError(
+      'VERSION_BEHIND',
+      `${version.physical} may lack changes: the run that brought it up to date after a migration was broken off.`,
+      { next: 'run `npx umzug up` with the code that it was made from; it goes on where that one stopped' },
+    )
+  }
   if (!version.dependencyError) return
   throw new ElasticUmzugError(
     'VERSION_BEHIND',

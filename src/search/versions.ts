@@ -44,6 +44,8 @@ export interface Version {
   activatedAt: string | null
   /** Why it cannot be kept up to date any more. */
   dependencyError: string | null
+  /** True while it is not sure that every process records what it reads now: it may lack changes. */
+  awaitsWriters: boolean
 }
 
 /** The private alias that writes go to. */
@@ -64,7 +66,7 @@ export function definitionAlias(version: Pick<Version, 'prefix' | 'index' | 'has
 const columns = `v.id, i.name AS "index", i.prefix, v.number, v.physical, v.hash, v.definition, v.state, v.tag,
   v.rows_expected::float8 AS "rowsExpected", to_json(v.created_at) #>> '{}' AS "createdAt",
   to_json(v.ready_at) #>> '{}' AS "readyAt", to_json(v.activated_at) #>> '{}' AS "activatedAt",
-  v.dependency_error AS "dependencyError"`
+  v.dependency_error AS "dependencyError", v.awaits_writers AS "awaitsWriters"`
 
 /** All versions of a prefix that are not dropped, in the order of index and number. */
 export async function listVersions(store: Store, prefix: string): Promise<Version[]> {

@@ -1,7 +1,7 @@
 import { expect } from 'chai'
 import { monotonicClock } from '../../adapters/clock.ts'
 import { refreshDependencies } from '../../src/search/dependencies.ts'
-import { createVersion, fillVersion } from '../../src/search/lifecycle.ts'
+import { activateVersion, createVersion, fillVersion } from '../../src/search/lifecycle.ts'
 import { announce, drawRevision } from '../../src/search/revisions.ts'
 import { registerVersion, unregisterVersion, type Version } from '../../src/search/versions.ts'
 import {
@@ -113,11 +113,13 @@ describe('what registered versions need', () => {
     it('is brought up to date by the next run when one is killed while it waits for writers', async () => {
       expect((await rejection(refresh({ clock: dying }))).message).to.equal('killed')
       await process(core, await serve(core, version))
+      expect(await rejection(activateVersion(core.lifecycle(), version))).to.include({ code: 'VERSION_BEHIND' })
       await core.sql(`UPDATE books SET title = 'unseen'`)
       expect(await refresh()).to.equal(true)
       await process(core, await serve(core, version))
       expect(await titles(core, version.physical)).to.eql({ 1: 'unseen' })
       expect(await refresh()).to.equal(false)
+      await activateVersion(core.lifecycle(), version)
     })
 
     it('is brought up to date by the next run when one is stopped while it waits for writers', async () => {
