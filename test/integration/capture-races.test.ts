@@ -193,6 +193,22 @@ describe('capture between sessions', () => {
       expect(await rowsOf('labels')).to.deep.equal([{ id: '1', tag_id: '3' }])
     })
 
+    it('is asked for once a transaction, and foreign keys once where they are the same', async () => {
+      await laterVersion()
+      const asked: string[] = []
+      one.sequelize.addHook('afterQuery', (_, query) => {
+        const { sql } = query as unknown as { sql: string }
+        for (const each of ['announced_versions', 'confdeltype']) if (sql.includes(each)) asked.push(each)
+      })
+      const isolationLevel = Transaction.ISOLATION_LEVELS.REPEATABLE_READ
+      for (let each = 0; each < 3; each++) {
+        await one.sequelize.transaction({ isolationLevel }, async (transaction) => {
+          for (const id of [1, 2, 3]) await one.models.Tag.update({ label: `${each}` }, { where: { id }, transaction })
+        })
+      }
+      expect(asked).to.deep.equal(['announced_versions', 'confdeltype', 'announced_versions', 'announced_versions'])
+    })
+
     it('lets it write until the version is announced', async () => {
       const { id } = await laterVersion()
       const write = () =>

@@ -75,7 +75,7 @@ SELECT ${ofSnapshot} AS "ofSnapshot", json_build_object(
       JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = u.number WHERE u.n <= i.indnkeyatts)), '{}')
     FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace
     WHERE i.indisprimary AND (n.nspname || '.' || c.relname = ANY ($1)
-      OR EXISTS (SELECT FROM pg_constraint k WHERE k.contype = 'f' AND c.oid IN (k.conrelid, k.confrelid)))),
+      OR c.oid IN (SELECT unnest(ARRAY[k.conrelid, k.confrelid]) FROM pg_constraint k WHERE k.contype = 'f'))),
   'changesMore', (
     SELECT coalesce(json_agg(n.nspname || '.' || c.relname), '[]')
     FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -24,6 +24,8 @@ export interface Knowledge {
   process: Known
   /** Of transactions that see only their own snapshot, by the outermost one. */
   snapshots: WeakMap<object, Known>
+  /** The newest of these: where the next one answers the same, it goes on from there. */
+  newestSnapshot: Known | undefined
   /** Told what was read of the catalog. */
   onCatalog(catalog: Catalog, watch: Watch): void
 }
@@ -54,7 +56,7 @@ export interface Learned {
 /** Nothing known yet. */
 export function knowNothing(about: Pick<Knowledge, 'own' | 'schema' | 'onCatalog'>): Knowledge {
   const process = { fresh: undefined, asking: false, catalog: undefined, readAtMs: -Infinity }
-  return { ...about, process, snapshots: new WeakMap() }
+  return { ...about, process, snapshots: new WeakMap(), newestSnapshot: undefined }
 }
 
 /** What a write is planned by. Throws `CAPTURE_STALE` in a transaction whose snapshot is older than a version. */
@@ -90,23 +92,26 @@ export async function ask(knowledge: Knowledge, { run, transaction }: Session): 
   return { known, fresh }
 }
 
-// What was read in a snapshot is kept for its transaction alone; it begins with what the process knows.
+// What was read in a snapshot is never the process's own: it may be old.
 function placeOf(
-  { process, snapshots }: Knowledge,
+  knowledge: Knowledge,
   transaction: Transaction | null,
-  { ofSnapshot }: { ofSnapshot: boolean },
+  { ofSnapshot, text }: Pick<Fresh, 'ofSnapshot' | 'text'>,
 ): Known {
+  const { process, snapshots, newestSnapshot } = knowledge
   if (!transaction || !ofSnapshot) return process
   const root = rootOf(transaction)
-  const known = snapshots.get(root) ?? { ...process, asking: false }
+  const alike = newestSnapshot?.fresh?.text === text ? newestSnapshot : process
+  const known = snapshots.get(root) ?? { ...alike, asking: false }
   snapshots.set(root, known)
+  knowledge.newestSnapshot = known
   return known
 }
 
 /** The catalog for what is watched. */
 export async function catalogOf(
   knowledge: Knowledge,
-  { known, fresh: { watch } }: Learned,
+  { known, fresh: { watch, text } }: Learned,
   { run, transaction }: Session,
 ): Promise<Catalog> {
   const { catalog, readAtMs } = known
@@ -118,7 +123,7 @@ export async function catalogOf(
     throw error
   })
   const read = parseCatalog(row!.catalog, watch)
-  const place = placeOf(knowledge, transaction, row!)
+  const place = placeOf(knowledge, transaction, { ofSnapshot: row!.ofSnapshot, text })
   if (place !== known) known.readAtMs = -Infinity
   Object.assign(place, { catalog: { known: read, watch }, readAtMs: performance.now() })
   knowledge.onCatalog(read, watch)
