@@ -3,6 +3,7 @@
  * @module
  */
 import { createRequire } from 'node:module'
+import { userInfo } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import type { Runtime } from '../../src/ports.ts'
 import { monotonicClock } from '../clock.ts'
@@ -36,7 +37,7 @@ export function denoRuntime(): Runtime {
     pid: deno.pid,
     cwd: () => deno.cwd(),
     hostname: () => deno.hostname(),
-    user: () => deno.env.get('USER') ?? deno.env.get('USERNAME') ?? '',
+    user: userName,
     readText: (path) => deno.readTextFile(path),
     writeText: async (path, text) => {
       await deno.mkdir(dirname(path), { recursive: true })
@@ -66,5 +67,14 @@ function onStop(deno: DenoLike, callback: (signal: string) => void): () => void 
   for (const { signal, listener } of listeners) deno.addSignalListener(signal, listener)
   return () => {
     for (const { signal, listener } of listeners) deno.removeSignalListener(signal, listener)
+  }
+}
+
+// A container may run under a number that has no name; and asking needs a permission.
+function userName(): string {
+  try {
+    return userInfo().username
+  } catch {
+    return ''
   }
 }
