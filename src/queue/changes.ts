@@ -25,10 +25,14 @@ export async function dispatch(store: Store): Promise<number> {
 }
 
 // By the settings of the application a statement may end early that is long only because a migration holds a lock or a
-// change concerns much. A setting counts for the statements after it.
+// change concerns much. The settings count for the statements after them.
 async function dispatchAtMost(store: Store, changes: number): Promise<number> {
   return await store.db.transaction(async (tx) => {
-    await tx.query(`SELECT set_config('statement_timeout', '0', true)`)
+    // The other one is not known before PostgreSQL 17, where naming it would fail.
+    await tx.query(
+      `SELECT set_config('statement_timeout', '0', true), CASE WHEN current_setting('transaction_timeout', true) IS NOT NULL
+         THEN set_config('transaction_timeout', '0', true) END`,
+    )
     const sql = `SELECT ${store.name('dispatch')}($1, $2, $3) AS taken`
     const [row] = await tx.query<{ taken: number }>(sql, [changes, size.rows, size.page])
     return row!.taken

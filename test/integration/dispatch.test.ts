@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { Sequelize } from 'sequelize'
+import type { PgClientLike } from '../../adapters/postgres/connection.ts'
 import { fromSequelize } from '../../adapters/sequelize/database.ts'
 import type { Dependency } from '../../src/ports.ts'
 import { dispatch, markNow, unprocessed } from '../../src/queue/changes.ts'
@@ -204,6 +205,13 @@ describe('dispatch', () => {
       logging: false,
       dialectOptions: { statement_timeout: 100 },
     })
+    const [known] = await core.sql(`SELECT FROM pg_settings WHERE name = 'transaction_timeout'`)
+    if (known) {
+      impatient.addHook(
+        'afterConnect',
+        ((client: PgClientLike) => client.query({ text: `SET transaction_timeout = 100` })) as never,
+      )
+    }
     try {
       const slow = await register([{ ...bookDependencies[0]!, keys: `SELECT '1' AS key FROM pg_sleep(0.3)` }])
       await capture(core.db, 'public.books', [1])
