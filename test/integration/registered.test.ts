@@ -120,9 +120,12 @@ describe('a version that reads more than running code does', () => {
         books.Publisher.update({ name: 'late' }, { where: { id: 1 }, transaction: transaction ?? null })
       const late = how === 'by itself' ? write() : oldApp.transaction(write)
       await waitFor(() => isWaiting(world))
-      await next.up()
+      const lines: string[] = []
+      const done = next.up({ onLine: (line) => lines.push(line) })
+      await waitFor(() => lines.some((each) => each.includes('waiting for 1 open transactions')))
       await lock.commit()
       await late
+      await done
       await next.settled()
       expect(await documents(world, `${world.prefix}books-2`)).to.deep.equal(await rows(world))
     })
@@ -135,10 +138,13 @@ describe('a version that reads more than running code does', () => {
     const late = books.Publisher.update({ name: 'late' }, { where: { id: 1 }, transaction: older })
       .then(() => undefined, (error) => error.code)
     await waitFor(() => isWaiting(world))
-    await next.up()
+    const lines: string[] = []
+    const done = next.up({ onLine: (line) => lines.push(line) })
+    await waitFor(() => lines.some((each) => each.includes('waiting for 1 open transactions')))
     await lock.commit()
     expect(await late).to.equal('CAPTURE_STALE')
     await older.commit()
+    await done
     expect((await books.Publisher.findByPk(1))!.get('name')).to.equal('publisher 1')
   })
 
