@@ -92,25 +92,29 @@ describe('a version that reads more than running code does', () => {
     expect(await documents(world, `${world.prefix}books-2`)).to.deep.equal(await rows(world))
   })
 
-  it('gets what was planned before it was registered and sent long after', async () => {
-    const one = new Sequelize(world.databaseUrl, { logging: false, pool: { max: 1 } })
-    const { Publisher, Book } = define(one)
-    const app = pluginOf(world, one, fromModel(Book, { attributes: ['id', 'title'] }), 1)
-    await app.start()
-    try {
-      await Publisher.update({ name: 'known to the old code' }, { where: { id: 1 } })
-      const held = one.query('SELECT pg_sleep(6)')
-      const late = Publisher.update({ name: 'late' }, { where: { id: 1 } })
-      await next.up()
-      expect(await Promise.race([late, Promise.resolve('waiting')])).to.equal('waiting')
-      await Promise.all([held, late])
-      await next.settled()
-      expect(await documents(world, `${world.prefix}books-2`)).to.deep.equal(await rows(world))
-    } finally {
-      await app.stop()
-      await one.close()
-    }
-  })
+  for (const how of ['by itself', 'in a transaction']) {
+    it(`gets what was planned before it was registered and sent long after, ${how}`, async () => {
+      const one = new Sequelize(world.databaseUrl, { logging: false, pool: { max: 1 } })
+      const { Publisher, Book } = define(one)
+      const app = pluginOf(world, one, fromModel(Book, { attributes: ['id', 'title'] }), 1)
+      await app.start()
+      try {
+        await Publisher.update({ name: 'known to the old code' }, { where: { id: 1 } })
+        const transaction = how === 'by itself' ? null : await one.transaction()
+        const held = one.query('SELECT pg_sleep(6)', { transaction })
+        const late = Publisher.update({ name: 'late' }, { where: { id: 1 }, transaction })
+        await next.up()
+        expect(await Promise.race([late, Promise.resolve('waiting')])).to.equal('waiting')
+        await Promise.all([held, late])
+        await transaction?.commit()
+        await next.settled()
+        expect(await documents(world, `${world.prefix}books-2`)).to.deep.equal(await rows(world))
+      } finally {
+        await app.stop()
+        await one.close()
+      }
+    })
+  }
 
   for (const how of ['by itself', 'in a transaction']) {
     it(`gets what waited for a table while it was built, ${how}`, async () => {
