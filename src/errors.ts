@@ -96,3 +96,12 @@ export class NoAnswerError extends ElasticUmzugError {
     this.sent = sent
   }
 }
+
+/** Stack of a thrown value with its code, its parts and its causes. It may hold passwords: redact it. */
+export function stackOf(error: unknown): string {
+  if (!(error instanceof Error)) return messageOf(error)
+  const parts = error instanceof AggregateError ? error.errors.map((each) => `\n- ${stackOf(each)}`).join('') : ''
+  const cause = error.cause === undefined ? '' : `\ncaused by: ${stackOf(error.cause)}`
+  const code = isOwnError(error) ? `${error.code}: ` : ''
+  return `${code}${error.stack ?? error.message}${parts}${cause}`
+}

@@ -2,9 +2,10 @@
  * The parts put together for one database and one cluster.
  * @module
  */
-import { createBase, type PluginParts } from './commands/base.ts'
+import { type CommandOptions, createBase, type PluginParts } from './commands/base.ts'
 import { type IndexCommands, indexCommands } from './commands/indexes.ts'
 import { type QueueCommands, queueCommands } from './commands/queue.ts'
+import { settled } from './commands/settled.ts'
 import {
   down,
   type MigrateDownOptions,
@@ -15,13 +16,11 @@ import {
   type UpOptions,
   type UpResult,
 } from './commands/up.ts'
-import type { CommandOptions } from './commands/base.ts'
 import type { Events, Listener } from './events.ts'
 import type { Runner } from './migrations/runner.ts'
-import { settled } from './commands/settled.ts'
 import { startWorker, type Worker } from './queue/worker.ts'
 import { definitionOf } from './search/lifecycle.ts'
-import { definitionAlias } from './search/versions.ts'
+import { definitionAlias, readAlias } from './search/versions.ts'
 import { type ActionRow, listActions } from './store/actions.ts'
 import { checkSchema } from './store/schema.ts'
 
@@ -90,7 +89,7 @@ export function createPlugin(parts: PluginParts): ElasticUmzug {
     },
     versions: indexCommands(base),
     queue: queueCommands(base),
-    alias: (name) => `${prefix}${definitionOf({ definitions }, name).name}`,
+    alias: (name) => readAlias({ prefix, index: definitionOf({ definitions }, name).name }),
     definitionAlias(name) {
       const { hash } = definitionOf({ definitions }, name)
       return definitionAlias({ prefix, index: name, hash })

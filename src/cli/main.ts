@@ -2,7 +2,7 @@
  * The command line.
  * @module
  */
-import { ElasticUmzugError, isOwnError, messageOf } from '../errors.ts'
+import { ElasticUmzugError, isOwnError, messageOf, stackOf } from '../errors.ts'
 import type { Runtime } from '../ports.ts'
 import { redact } from '../redact.ts'
 import { version } from '../version.ts'
@@ -84,9 +84,4 @@ function describe(error: unknown): { code: string; text: string } {
 const defaultNext: Record<string, string | undefined> = {
   NO_ANSWER: 'check that Elasticsearch runs, then run the same command again; it goes on where this one stopped',
   COMMAND_INVALID: 'npx umzug --help',
-}
-
-function stackOf(error: unknown): string {
-  if (!(error instanceof Error)) return messageOf(error)
-  return error.cause === undefined ? error.stack ?? '' : `${error.stack}\ncaused by: ${stackOf(error.cause)}`
 }

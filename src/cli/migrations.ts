@@ -9,7 +9,7 @@ import type {
 } from '@rushstack/ts-command-line'
 import { ElasticUmzugError } from '../errors.ts'
 import type { MigrateDownOptions, MigrateUpOptions } from '../commands/up.ts'
-import { CreateAction, DownAction, type Runner, UpAction } from '../migrations/runner.ts'
+import { CreateAction, DownAction, type Runner, templateParameter, UpAction } from '../migrations/runner.ts'
 import { followProgress } from './progress.ts'
 import type { Session } from './session.ts'
 
@@ -114,11 +114,7 @@ class Create extends CreateAction {
 
   override onDefineParameters(): void {
     super.onDefineParameters()
-    this.#template = this.defineStringParameter({
-      parameterLongName: '--template',
-      argumentName: 'NAME',
-      description: "What the file begins with: search, sql, umzug, or one of the project's own templates.",
-    })
+    this.#template = this.defineStringParameter(templateParameter)
   }
 
   async #run(options: Parameters<Runner['create']>[0]): Promise<void> {

@@ -18,9 +18,10 @@ import { chosenNames, type Names, type RunOptions } from './options.ts'
 import { checksumsOf, endRecord, listRecords } from './records.ts'
 import { reportLines } from './report.ts'
 import { type RunState, runStep, type StepDeps } from './step.ts'
-import { newFiles } from './templates.ts'
+import { newFiles, templateParameter } from './templates.ts'
 
 export { CreateAction, DownAction, ListAction, UmzugCLI, UpAction } from 'umzug'
+export { templateParameter } from './templates.ts'
 export type { CreateOptions } from './create.ts'
 export type { Direction } from './failure.ts'
 export type { ContextExtras, MigrationArgument, MigrationContext, MigrationFunction, MigrationId } from './context.ts'
@@ -167,15 +168,11 @@ export class Runner extends Umzug<object> {
 }
 
 /** Umzug's command line over a runner, with `create --template`. */
-export class RunnerCLI extends UmzugCLI {
+class RunnerCLI extends UmzugCLI {
   /** Takes the runner and Umzug's options. */
   constructor(runner: Runner, options?: ConstructorParameters<typeof UmzugCLI>[1]) {
     super(runner, options)
-    const template = this.getAction('create').defineStringParameter({
-      parameterLongName: '--template',
-      argumentName: 'NAME',
-      description: "What the file begins with: search, sql, umzug, or one of the project's own templates.",
-    })
+    const template = this.getAction('create').defineStringParameter(templateParameter)
     runner.useTemplate(() => template.value)
   }
 }

@@ -6,6 +6,13 @@ import { ElasticUmzugError } from '../errors.ts'
 import type { Runtime } from '../ports.ts'
 import { baseName } from './names.ts'
 
+/** The option of `create` that names a template. */
+export const templateParameter = {
+  parameterLongName: '--template',
+  argumentName: 'NAME',
+  description: "What the file begins with: search, sql, umzug, or one of the project's own templates.",
+} as const
+
 /** What a new file depends on. */
 export interface TemplateOptions {
   runtime: Runtime

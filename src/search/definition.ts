@@ -56,7 +56,7 @@ export function snapshotOf({ mappings, settings = {}, revision }: DefinitionOpti
 }
 
 /** Two equal definitions have one hash, whatever the order of their keys. */
-export function hashOf(snapshot: Snapshot): string {
+function hashOf(snapshot: Snapshot): string {
   return bytesToHex(sha256(utf8ToBytes(canonicalJson(snapshot))))
 }
 

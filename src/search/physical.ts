@@ -115,7 +115,7 @@ async function forbidAutoCreate(search: SearchClient, version: Version): Promise
 }
 
 /** Whether the physical index exists. */
-export async function physicalExists(search: SearchClient, { physical }: Version): Promise<boolean> {
+async function physicalExists(search: SearchClient, { physical }: Version): Promise<boolean> {
   const { status } = await search.request({ method: 'HEAD', path: `/${encodeURIComponent(physical)}` })
   if (status !== 404) assertAnswer(status, {}, `to look up ${physical}`)
   return status === 200

@@ -2,7 +2,7 @@
  * The audit log: every changing command, who ran it, how it ended.
  * @module
  */
-import { isOwnError, messageOf } from '../errors.ts'
+import { stackOf } from '../errors.ts'
 import type { Clock } from '../ports.ts'
 import { redact } from '../redact.ts'
 import { isHeld, openSession, type Session, waitForLocks } from './lock.ts'
@@ -154,14 +154,6 @@ async function endAction(
     `UPDATE ${store.table.actions} SET state = $2, ended_at = clock_timestamp(), counts = $3::jsonb, error = $4 WHERE id = $1`,
     [id, state, JSON.stringify(counts), error],
   )
-}
-
-function stackOf(error: unknown): string {
-  if (!(error instanceof Error)) return messageOf(error)
-  const parts = error instanceof AggregateError ? error.errors.map((each) => `\n- ${stackOf(each)}`).join('') : ''
-  const cause = error.cause === undefined ? '' : `\ncaused by: ${stackOf(error.cause)}`
-  const code = isOwnError(error) ? `${error.code}: ` : ''
-  return `${code}${error.stack ?? error.message}${parts}${cause}`
 }
 
 /** The newest actions, newest first; those whose process is gone are shown as interrupted. */

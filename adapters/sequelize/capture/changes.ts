@@ -21,7 +21,7 @@ export function quoteText(text: string): string {
 }
 
 /** SELECT of the rows of a relation as images: column → value as text, as PostgreSQL prints it. */
-export function imagesOf(
+function imagesOf(
   capture: readonly string[],
   from: string,
   given: Readonly<Record<string, string>> = {},
