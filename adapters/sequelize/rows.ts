@@ -3,6 +3,7 @@
  * @module
  */
 import type { FindOptions, Model, Sequelize } from 'sequelize'
+import { messageOf } from '../../src/errors.ts'
 import type { Documents } from '../../src/ports.ts'
 import { quoteName } from '../../src/sql.ts'
 import { type KeyColumn, keyText, splitKey } from './keys.ts'
@@ -45,7 +46,7 @@ export async function rowDocuments(
     const row = rows.get(key)
     if (!row) continue
     const line = await lineOf(making, row).catch((error: unknown) =>
-      void documents.failed!.push({ key, reason: reasonOf(error) })
+      void documents.failed!.push({ key, reason: messageOf(error) })
     )
     if (line === undefined) continue
     documents.body += `{"index":{"_id":${
@@ -56,10 +57,6 @@ export async function rowDocuments(
     bytes += line.length
   }
   return documents
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }
 
 async function lineOf({ document }: RowsMaking, row: Model): Promise<string | undefined> {

@@ -3,7 +3,9 @@
  * @module
  */
 import type { CommandLineAction } from '@rushstack/ts-command-line'
+import { messageOf } from '../errors.ts'
 import type { ElasticUmzug } from '../plugin.ts'
+import { redact } from '../redact.ts'
 import { defineAction } from './actions.ts'
 import type { Session } from './session.ts'
 import { age, table } from './table.ts'
@@ -47,13 +49,15 @@ export function queueActions({ open, print, signal }: Session): CommandLineActio
   ]
 }
 
-function tellTrouble(plugin: ElasticUmzug, print: (line: string) => void): void {
+// What other libraries say of their trouble may hold a password.
+function tellTrouble(plugin: ElasticUmzug, tell: (line: string) => void): void {
+  const print = (line: string) => tell(redact(line))
   plugin.on(
     'queue:search:away',
     ({ reason, retryInMs }) => print(`search is away (${reason}); again in ${age(retryInMs)}`),
   )
   plugin.on('queue:search:back', () => print('search is back'))
-  plugin.on('queue:worker:error', ({ error }) => print(`error: ${error instanceof Error ? error.message : error}`))
+  plugin.on('queue:worker:error', ({ error }) => print(`error: ${messageOf(error)}`))
   plugin.on(
     'queue:document:aborted',
     ({ index, version, key, reason }) => print(`${index}-${version}: document ${key} aborted: ${reason}`),

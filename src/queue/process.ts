@@ -3,9 +3,10 @@
  * claim, draw a number, read, check the deadline, send once, settle. Each is a statement of its own on the primary.
  * @module
  */
+import { messageOf } from '../errors.ts'
 import type { Emitter } from '../events.ts'
 import type { Clock, Documents, SearchClient, Source } from '../ports.ts'
-import { deleteLine, isLoad, isUncertain, type Refusal, sendBulk } from '../search/bulk.ts'
+import { deadlineOf, deleteLine, isLoad, isUncertain, type Refusal, sendBulk } from '../search/bulk.ts'
 import { drawNumber } from '../search/clock.ts'
 import { type Version, writeAlias } from '../search/versions.ts'
 import type { Store } from '../store/store.ts'
@@ -57,14 +58,11 @@ interface Read extends Batch {
   version: string
 }
 
-/** Part of the lease that is kept back: a request ends before the claim that sent it does. */
-const marginShare = 0.2
-
 /** Claims and processes one batch of a version. */
 export async function processBatch(deps: ProcessDeps, served: Served, size: number): Promise<BatchResult> {
   const token = crypto.randomUUID()
   // Counted from before the claim: a process that stalls anywhere after this line stops before the claim ends.
-  const deadline = deps.clock.now() + deps.leaseMs * (1 - marginShare)
+  const deadline = deadlineOf(deps.clock, deps.leaseMs)
   const claimed = await claim(deps.store, served.version.id, token, size, deps.leaseMs)
   if (claimed.length === 0) return { claimed: 0, sent: 0 }
   const batch = { token, claimed, deadline }
@@ -178,7 +176,7 @@ async function giveBack(
 
 // The rows could not be read, so nothing was sent. It counts as an attempt only where it is surely this row's fault.
 async function releaseUnread(deps: ProcessDeps, served: Served, batch: Batch, error: unknown): Promise<BatchResult> {
-  const reason = error instanceof Error ? error.message : String(error)
+  const reason = messageOf(error)
   const counts = batch.claimed.length === 1 && isDataError(error)
   deps.emitter.emit('queue:worker:error', { error })
   await giveBack(deps, served, batch, batch.claimed.map((each) => ({ ...each, reason, counts })))

@@ -3,7 +3,15 @@
  * @module
  */
 import { ElasticUmzugError, NoAnswerError } from '../errors.ts'
-import type { SearchClient } from '../ports.ts'
+import type { Clock, SearchClient } from '../ports.ts'
+
+/** Part of a lease that is kept back: a request ends before another can take what it writes. */
+const marginShare = 0.2
+
+/** When a request must have ended, on the clock, whose keys or range are leased from now on. */
+export function deadlineOf(clock: Clock, leaseMs: number): number {
+  return clock.now() + leaseMs * (1 - marginShare)
+}
 
 /** One refused line of a bulk request. */
 export interface Refusal {

@@ -12,7 +12,7 @@ import { ElasticUmzugError } from '../errors.ts'
 import type { Emitter } from '../events.ts'
 import type { Clock, Documents, KeyRange, SearchClient, Source } from '../ports.ts'
 import type { Store } from '../store/store.ts'
-import { isUncertain, type Refusal, sendBulk } from './bulk.ts'
+import { deadlineOf, isUncertain, type Refusal, sendBulk } from './bulk.ts'
 import { drawNumber } from './clock.ts'
 import {
   type Checkpoint,
@@ -103,9 +103,6 @@ async function fillNextRange(deps: PopulateDeps, options: PopulateOptions): Prom
   return 'filled'
 }
 
-/** Part of the lease that is kept back: a request ends before its range can be claimed by another. */
-const marginShare = 0.2
-
 /** What a range is filled with, and how far it is. */
 interface Filling {
   range: Range
@@ -136,7 +133,7 @@ async function fillPage(deps: PopulateDeps, options: PopulateOptions, filling: F
   const { version, signal } = options
   const { range, token } = filling
   // Counted from before the lease is prolonged: a process that stalls after this line sends nothing after the lease.
-  const deadline = clock.now() + deps.leaseMs * (1 - marginShare)
+  const deadline = deadlineOf(clock, deps.leaseMs)
   const isHeld = await checkpoint(store, version.id, range.number, token, filling.page, deps.leaseMs)
   if (!isHeld || filling.page.done) return false
   filling.page = { ...filling.page, documents: 0 }
