@@ -32,6 +32,7 @@ export const errorCodes = {
   MIGRATION_FAILED: 'a migration threw',
   MIGRATION_INVALID: 'a migration file cannot be used',
   MIGRATION_UNKNOWN: 'no migration has this name',
+  STATUS_WRONG: '`status --check` found something wrong',
   COMMAND_INVALID: 'the command line is wrong',
   STOPPED: 'stopped by a signal; the next run goes on from the checkpoint',
   NO_ANSWER: 'a request got no answer',

@@ -19,6 +19,17 @@ export type { Events, Listener } from './events.ts'
 export type { ChangeOptions, CreateOptions, IndexCommands, VersionStatus } from './commands/indexes.ts'
 export type { QueueCommands, QueueStatus } from './commands/queue.ts'
 export type { CommandOptions } from './commands/base.ts'
+export type { Problem } from './commands/problems.ts'
+export type {
+  AliasStatus,
+  ClusterStatus,
+  ServedVersion,
+  Status,
+  StatusOptions,
+  TablesStatus,
+  WaitingChanges,
+} from './commands/status.ts'
+export type { OpenAction } from './store/runs.ts'
 export type { MigrateDownOptions, MigrateUpOptions, UpOptions, UpResult } from './commands/up.ts'
 export type { Converged } from './search/lifecycle.ts'
 export type { Snapshot } from './search/definition.ts'

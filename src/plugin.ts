@@ -6,6 +6,7 @@ import { type CommandOptions, createBase, type PluginParts } from './commands/ba
 import { type IndexCommands, indexCommands } from './commands/indexes.ts'
 import { type QueueCommands, queueCommands } from './commands/queue.ts'
 import { settled } from './commands/settled.ts'
+import { type Status, status, type StatusOptions } from './commands/status.ts'
 import {
   down,
   type MigrateDownOptions,
@@ -61,6 +62,8 @@ export interface ElasticUmzug {
   down(migrate?: MigrateDownOptions, options?: CommandOptions): Promise<string[]>
   /** What `umzug down` would do, a line each. */
   planDown(migrate?: MigrateDownOptions): Promise<string[]>
+  /** Looks at everything and tells what is wrong; changes nothing, and does not need the cluster. */
+  status(options?: StatusOptions): Promise<Status>
   /** Recorded actions, newest first. Default limit 50. */
   log(limit?: number): Promise<ActionRow[]>
 }
@@ -111,6 +114,7 @@ export function createPlugin(parts: PluginParts): ElasticUmzug {
     planUp: (options) => planUp(base, options),
     down: (migrate = {}, options) => down(base, migrate, options),
     planDown: (migrate = {}) => planDown(base, migrate),
+    status: (options) => status(base, options),
     async log(limit) {
       await checkSchema(store)
       return await listActions(store, limit)

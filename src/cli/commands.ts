@@ -10,6 +10,7 @@ import { logAction } from './log.ts'
 import { createAction, downAction, upAction } from './migrations.ts'
 import { queueActions } from './queue.ts'
 import type { Session } from './session.ts'
+import { statusAction } from './status.ts'
 
 const description = `SQL migrations, search indexes and every changed row in search, without downtime.
 The config is umzug.config.{ts,mts,cts,js,mjs,cjs} in this folder or above it; --config PATH names another.
@@ -39,7 +40,9 @@ export function createCli(session: Session): Cli {
     }
   }
   const cli = new Parser(lazyUmzug(session), { toolFileName: 'umzug', toolDescription: description })
-  for (const each of [...indexActions(session), ...queueActions(session), logAction(session)]) cli.addAction(each)
+  for (const each of [...indexActions(session), ...queueActions(session), logAction(session), statusAction(session)]) {
+    cli.addAction(each)
+  }
   for (const each of [cli, ...cli.actions]) omitUsage(each)
   return cli
 }

@@ -162,7 +162,8 @@ export async function checkSchema(store: Store): Promise<void> {
   }
 }
 
-async function installedStep(store: Store): Promise<number> {
+/** Number of the newest step that the own tables have; 0 when there are none. */
+export async function installedStep(store: Store): Promise<number> {
   const sql = `SELECT to_regclass($1) IS NOT NULL AS found`
   const [row] = await store.db.query<{ found: boolean }>(sql, [store.table.schema_steps])
   return row?.found ? await highestStep(store, store.db) : 0

@@ -1,0 +1,136 @@
+/**
+ * What is wrong in a status, each with the next step.
+ * @module
+ */
+import type { ServedVersion, Status } from './status.ts'
+
+/** Something that is wrong. */
+export interface Problem {
+  /** What and where. */
+  what: string
+  /** What to do now: a command or an edit. */
+  next: string
+}
+
+type Seen = Omit<Status, 'problems'>
+type Rule = (seen: Seen, maxLagMs: number) => Problem[]
+
+// The gravest first: what is behind the first is often its consequence.
+const rules: Rule[] = [tables, cluster, lost, aliases, stuck, lagging, changes, aborted, interrupted, undeployed]
+
+/** Everything that is wrong. */
+export function problemsOf(seen: Seen, maxLagMs: number): Problem[] {
+  return rules.flatMap((each) => each(seen, maxLagMs))
+}
+
+function tables({ tables: { state, database, schema } }: Seen): Problem[] {
+  if (state === 'current') return []
+  const where = `the own tables (schema ${schema}) of ${database}`
+  if (state === 'newer') {
+    return [{ what: `${where} were made by a newer release`, next: 'npm install elastic-umzug@latest' }]
+  }
+  const what = state === 'missing' ? `${where} do not exist yet` : `${where} are older than this release`
+  return [{ what, next: 'npx umzug up' }]
+}
+
+function cluster({ cluster }: Seen): Problem[] {
+  const next = 'check the cluster; what changes meanwhile waits in the queue'
+  if (cluster?.health === 'unreachable') {
+    return [{ what: `Elasticsearch at ${cluster.cluster} does not answer: ${cluster.reason}`, next }]
+  }
+  return cluster?.health === 'red' ? [{ what: `Elasticsearch at ${cluster.cluster} is red`, next }] : []
+}
+
+function lost({ versions }: Seen): Problem[] {
+  return versions.filter((each) => each.lost && each.state !== 'created').map(({ physical, index, state }) => ({
+    what: `${physical} is ${state}, and the cluster has no such index`,
+    next: `npx umzug es:create ${index} --force, then npx umzug up`,
+  }))
+}
+
+function aliases({ aliases, versions }: Seen): Problem[] {
+  return aliases.flatMap(({ index, targets }) => {
+    const active = versions.find((each) => each.index === index && each.state === 'active')
+    if (!active || active.lost || targets === null || targets.join() === active.physical) return []
+    const where = targets.join(', ') || 'nothing'
+    return [{
+      what: `the alias of ${index} points at ${where}, and ${active.physical} is the active version`,
+      next: `npx umzug es:activate ${index}@${active.number}`,
+    }]
+  })
+}
+
+function stuck({ versions }: Seen): Problem[] {
+  return versions.flatMap(({ physical, index, dependencyError, awaitsWriters }) => [
+    ...(dependencyError
+      ? [{
+        what: `${physical} cannot be kept up to date any more: ${dependencyError}`,
+        next: `npx umzug es:create ${index} --force, then npx umzug up`,
+      }]
+      : []),
+    ...(awaitsWriters
+      ? [{ what: `${physical} may lack changes: the run that brought it up to date was broken off`, next: up }]
+      : []),
+  ])
+}
+
+const up = 'npx umzug up'
+const worker = 'npx umzug queue:work, or search.start() in the application, with the code that has its definition'
+
+function lagging({ versions }: Seen, maxLagMs: number): Problem[] {
+  return versions.filter((each) => isRead(each) && each.lagMs > maxLagMs).map(({ physical, backlog, lagMs }) => ({
+    what: `${physical} is ${seconds(lagMs)} behind: ${backlog} documents wait`,
+    next: worker,
+  }))
+}
+
+// What is kept for a rollback may lag behind: it catches up before it is activated.
+function isRead({ state }: ServedVersion): boolean {
+  return state === 'active'
+}
+
+function changes({ changes: { changes, oldestMs } }: Seen, maxLagMs: number): Problem[] {
+  if (oldestMs <= maxLagMs) return []
+  return [{
+    what: `nobody takes the changes that wait: ${changes}, for ${seconds(oldestMs)}`,
+    next: 'npx umzug queue:work',
+  }]
+}
+
+function aborted({ versions }: Seen): Problem[] {
+  return versions.filter((each) => each.aborted > 0 && each.state !== 'retired').map(({ physical, aborted }) => ({
+    what: `${physical}: ${aborted} documents were refused for good`,
+    next: 'npx umzug queue:status, which names them and the reasons',
+  }))
+}
+
+function interrupted({ runs }: Seen): Problem[] {
+  return runs.filter((each) => each.state === 'interrupted').map(({ id, action, user, host, since }) => ({
+    what: `${action} (${id} in the log) of ${user}@${host}, ${since.slice(0, 19)}, was interrupted`,
+    next: `npx umzug ${action}: it goes on where that one stopped`,
+  }))
+}
+
+// A run under way is about to do it.
+function undeployed({ runs, tables, pendingMigrations, unbuilt, versions }: Seen): Problem[] {
+  if (tables.state !== 'current' || runs.some((each) => each.holdsRunLock)) return []
+  const pending = pendingMigrations.length
+  return [
+    ...(pending > 0
+      ? [{ what: `${pending} ${pending === 1 ? 'migration is' : 'migrations are'} not applied`, next: up }]
+      : []),
+    ...unbuilt.map((index) => notActive(index, versions)),
+  ]
+}
+
+function notActive(index: string, versions: readonly ServedVersion[]): Problem {
+  const built = versions.filter((each) => each.index === index && each.known).at(-1)
+  if (!built) return { what: `${index}: there is no version of this code's definition`, next: up }
+  const what = `${index}: the version of this code, ${built.physical}, is ${built.state}, not active`
+  const back = `deploy the code of the active version; or, to go back to this code: ${up}`
+  return { what, next: built.state === 'retired' ? back : up }
+}
+
+function seconds(ms: number): string {
+  return `${Math.round(ms / 1_000)} s`
+}

@@ -1,0 +1,188 @@
+/**
+ * `status`: one look at everything, which tells whether all is well.
+ * @module
+ */
+import { messageOf } from '../errors.ts'
+import { aliasTargets } from '../search/aliases.ts'
+import { reasonOf } from '../search/bulk.ts'
+import { countDocuments } from '../search/physical.ts'
+import { listVersions, readAlias, type Version } from '../search/versions.ts'
+import { type OpenAction, openActions } from '../store/runs.ts'
+import { installedStep, newestStep } from '../store/schema.ts'
+import type { Store } from '../store/store.ts'
+import type { Base } from './base.ts'
+import type { VersionStatus } from './indexes.ts'
+import { type Problem, problemsOf } from './problems.ts'
+import { queuesOf } from './queue.ts'
+import { migrationRunner } from './up.ts'
+
+/** The own tables. */
+export interface TablesStatus {
+  /** Host and database. */
+  database: string
+  /** Schema that holds them. */
+  schema: string
+  /** `older` and `newer` than this release. */
+  state: 'missing' | 'older' | 'current' | 'newer'
+}
+
+/** What the cluster says of itself. */
+export interface ClusterStatus {
+  /** Its address. */
+  cluster: string
+  /** `unreachable` when it does not answer, `unknown` when it does not tell. */
+  health: 'green' | 'yellow' | 'red' | 'unknown' | 'unreachable'
+  /** Why its health is not known. */
+  reason: string | null
+}
+
+/** A version as `status` sees it. */
+export interface ServedVersion extends Omit<VersionStatus, 'definition'> {
+  /** True when the config of this code has its definition. */
+  known: boolean
+}
+
+/** The alias of an index. */
+export interface AliasStatus {
+  /** Name of the index, without prefix. */
+  index: string
+  /** Physical indexes that the alias points at; null when that is not known. */
+  targets: string[] | null
+}
+
+/** Changes that were committed and not dispatched yet. */
+export interface WaitingChanges {
+  /** How many; counted up to 10,000. */
+  changes: number
+  /** Age of the oldest in milliseconds; 0 when there is none. */
+  oldestMs: number
+}
+
+/** Everything that `umzug status` shows. */
+export interface Status {
+  /** What is wrong, the gravest first; empty when all is well. */
+  problems: Problem[]
+  /** Whether the own tables are there. */
+  tables: TablesStatus
+  /** How the cluster is. Null when the config has no cluster. */
+  cluster: ClusterStatus | null
+  /** Actions that have not ended. */
+  runs: OpenAction[]
+  /** Names of the migrations that are not applied. */
+  pendingMigrations: string[]
+  /** Definitions of this code without a version made from them that is active. */
+  unbuilt: string[]
+  /** Every version that is not dropped. */
+  versions: ServedVersion[]
+  /** Where readers are sent, for each index that has a version. */
+  aliases: AliasStatus[]
+  /** What nobody took yet. */
+  changes: WaitingChanges
+}
+
+/** Options of `status`. */
+export interface StatusOptions {
+  /** Longest time in milliseconds that a change may wait before it counts as a problem. Default 60,000. */
+  maxLagMs?: number
+}
+
+const defaultMaxLagMs = 60_000
+const clusterTimeoutMs = 5_000
+
+/**
+ * Looks at everything and changes nothing. A cluster that does not answer and own tables that are not there are a part of
+ * what is shown; only a database that does not answer throws.
+ */
+export async function status(base: Base, { maxLagMs = defaultMaxLagMs }: StatusOptions = {}): Promise<Status> {
+  const tables = await tablesOf(base.store)
+  const cluster = await clusterOf(base)
+  const pendingMigrations = (await migrationRunner(base).pending()).map((each) => each.name)
+  const own = tables.state === 'current' ? await ownPart(base, cluster) : nothing(base)
+  const seen = { tables, cluster, pendingMigrations, ...own }
+  return { problems: problemsOf(seen, maxLagMs), ...seen }
+}
+
+type OwnPart = Pick<Status, 'runs' | 'unbuilt' | 'versions' | 'aliases' | 'changes'>
+
+function nothing({ definitions }: Base): OwnPart {
+  const unbuilt = definitions.map((each) => each.name)
+  return { runs: [], unbuilt, versions: [], aliases: [], changes: { changes: 0, oldestMs: 0 } }
+}
+
+async function ownPart(base: Base, cluster: ClusterStatus | null): Promise<OwnPart> {
+  const { store, prefix, definitions } = base
+  const versions = await listVersions(store, prefix)
+  const unbuilt = definitions.filter((each) =>
+    !versions.some((version) => version.state === 'active' && isFrom(version, each))
+  )
+  // A cluster that is away would let every question wait for its time limit.
+  const asked = cluster?.health === 'unreachable' ? { ...base, search: undefined } : base
+  return {
+    runs: await openActions(store),
+    unbuilt: unbuilt.map((each) => each.name),
+    versions: await versionsOf(asked, versions),
+    aliases: await aliasesOf(asked, versions),
+    changes: await waitingChanges(store),
+  }
+}
+
+function isFrom(version: Version, { name, hash }: { name: string; hash: string }): boolean {
+  return version.index === name && version.hash === hash
+}
+
+async function tablesOf(store: Store): Promise<TablesStatus> {
+  const step = await installedStep(store)
+  const older = step < newestStep ? 'older' : 'current'
+  const state = step === 0 ? 'missing' : step > newestStep ? 'newer' : older
+  return { database: store.db.label, schema: store.schema, state }
+}
+
+async function clusterOf({ search }: Base): Promise<ClusterStatus | null> {
+  if (!search) return null
+  const cluster = search.label
+  try {
+    const { status, body } = await search.request<{ status?: 'green' | 'yellow' | 'red' }>({
+      method: 'GET',
+      path: '/_cluster/health',
+      timeoutMs: clusterTimeoutMs,
+    })
+    if (status === 200 && body.status) return { cluster, health: body.status, reason: null }
+    // Whoever may read and write documents may still be forbidden to ask how the cluster is.
+    const health = status >= 500 || status === 401 ? 'unreachable' : 'unknown'
+    return { cluster, health, reason: `it answers with ${status} ${reasonOf(body)}`.trim() }
+  } catch (error) {
+    return { cluster, health: 'unreachable', reason: messageOf(error) }
+  }
+}
+
+async function versionsOf(
+  { store, search, definitions }: Base,
+  versions: readonly Version[],
+): Promise<ServedVersion[]> {
+  const queues = await queuesOf(store, versions)
+  return await Promise.all(versions.map(async ({ definition: _, ...version }, at) => {
+    const { backlog, lagMs, aborted } = queues[at]!
+    const documents = search ? await countDocuments(search, version.physical).catch(() => null) : null
+    const known = definitions.some((each) => each.name === version.index && each.hash === version.hash)
+    const found = { documents: documents ?? null, lost: documents === undefined }
+    return { ...version, ...found, backlog, lagMs, aborted, known }
+  }))
+}
+
+async function aliasesOf({ search }: Base, versions: readonly Version[]): Promise<AliasStatus[]> {
+  const byName = new Map(versions.map((each) => [each.index, each]))
+  return await Promise.all([...byName].map(async ([index, version]) => ({
+    index,
+    targets: search ? await aliasTargets(search, readAlias(version)).catch(() => null) : null,
+  })))
+}
+
+// There may be millions: that there are many is all that anybody needs to know.
+async function waitingChanges({ db, table }: Store): Promise<WaitingChanges> {
+  const [row] = await db.query<WaitingChanges>(
+    `SELECT (SELECT count(*) FROM (SELECT FROM ${table.changes} LIMIT 10000) c)::int AS changes, coalesce((
+       SELECT greatest(0, extract(epoch FROM clock_timestamp() - made_at) * 1000) FROM ${table.changes} ORDER BY id LIMIT 1
+     ), 0)::float8 AS "oldestMs"`,
+  )
+  return row!
+}
