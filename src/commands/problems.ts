@@ -79,7 +79,7 @@ const worker = 'npx umzug queue:work, or search.start() in the application, with
 
 function lagging({ versions }: Seen, maxLagMs: number): Problem[] {
   return versions.filter((each) => isRead(each) && each.lagMs > maxLagMs).map(({ physical, backlog, lagMs }) => ({
-    what: `${physical} is ${seconds(lagMs)} behind: ${backlog} documents wait`,
+    what: `${physical} is ${seconds(lagMs)} behind: ${counted(backlog, 'document waits', 'documents wait')}`,
     next: worker,
   }))
 }
@@ -99,7 +99,7 @@ function changes({ changes: { changes, oldestMs } }: Seen, maxLagMs: number): Pr
 
 function aborted({ versions }: Seen): Problem[] {
   return versions.filter((each) => each.aborted > 0 && each.state !== 'retired').map(({ physical, aborted }) => ({
-    what: `${physical}: ${aborted} documents were refused for good`,
+    what: `${physical}: ${counted(aborted, 'document was', 'documents were')} refused for good`,
     next: 'npx umzug queue:status, which names them and the reasons',
   }))
 }
@@ -116,9 +116,7 @@ function undeployed({ runs, tables, pendingMigrations, unbuilt, versions }: Seen
   if (tables.state !== 'current' || runs.some((each) => each.holdsRunLock)) return []
   const pending = pendingMigrations.length
   return [
-    ...(pending > 0
-      ? [{ what: `${pending} ${pending === 1 ? 'migration is' : 'migrations are'} not applied`, next: up }]
-      : []),
+    ...(pending > 0 ? [{ what: `${counted(pending, 'migration is', 'migrations are')} not applied`, next: up }] : []),
     ...unbuilt.map((index) => notActive(index, versions)),
   ]
 }
@@ -133,4 +131,8 @@ function notActive(index: string, versions: readonly ServedVersion[]): Problem {
 
 function seconds(ms: number): string {
   return `${Math.round(ms / 1_000)} s`
+}
+
+function counted(count: number, one: string, many: string): string {
+  return `${count} ${count === 1 ? one : many}`
 }
