@@ -17,6 +17,9 @@ export const tableNames = [
   'actions',
   'migration_records',
   'document_clock',
+  'search_marks',
+  'suspicions',
+  'id_checks',
 ] as const
 
 /** The own tables of one database, ready to be put into SQL. */
