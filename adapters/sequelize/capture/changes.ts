@@ -12,6 +12,9 @@ import type { Watched } from './watch.ts'
 /** Most rows of one change. */
 const mostRows = 1_000
 
+/** Most columns of an image that is built as an object; PostgreSQL takes 100 arguments of a function. */
+const mostPairs = 50
+
 /**
  * A text literal for statements whose values Sequelize has put in already: those take no bound values of ours.
  * Every character that Sequelize's own replacing of `$1`, `:name` and `?` would touch is written as a code.
@@ -55,6 +58,12 @@ function columnList(columns: readonly string[] | null): string {
   return columns === null ? 'NULL::text[]' : `ARRAY[${columns.map(quoteText).join(', ')}]::text[]`
 }
 
+// The image of one row, without the steps of a query around it: these cost more than the write itself.
+function imageOf(capture: readonly string[]): string {
+  const pairs = capture.map((each) => `${quoteText(each)}, ${quoteName(each)}::text`)
+  return `jsonb_build_array(jsonb_build_object(${pairs.join(', ')}))`
+}
+
 /** What Sequelize made: a statement that writes, with what it gives back. */
 export interface Statement {
   sql: string
@@ -62,6 +71,8 @@ export interface Statement {
   returning: { fragment: string; fields: readonly string[] } | undefined
   /** True when the number of rows matters although nothing is given back. */
   counted: boolean
+  /** True when it writes one row: each row that it writes is a change of its own. */
+  single: boolean
 }
 
 /** Rows that an upsert was known to meet, by the columns it meets them by. */
@@ -83,6 +94,7 @@ export interface Recorded {
 const written = '"elastic_umzug_written"'
 const row = '"elastic_umzug_row"'
 const metKey = '"elastic_umzug_met"'
+const image = '"elastic_umzug_image"'
 
 /**
  * The same statement, recording what it wrote: one statement, so no crash comes between the write and its change,
@@ -94,12 +106,26 @@ export function recording(changes: string, recorded: Recorded, statement: Statem
     return recordingInFunction(changes, watched, statement.sql)
   }
   const { body, fields } = withoutReturning(statement)
+  if (statement.single && !met && !fields.includes('*') && watched.capture.length <= mostPairs) {
+    return recordingOne(changes, recorded, body, fields)
+  }
   const { returned, given, from } = returning(recorded, fields)
   const images = imagesOf(watched.capture, from, given)
   return `WITH ${written} AS (${body} RETURNING ${returned.join(', ')}), ` +
     `"elastic_umzug_captured" AS (${insertImages(changes, watched, images, columns)}) ` +
     (met ? `, "elastic_umzug_unseen" AS (${insertUnseen(changes, watched, met)}) ` : '') +
     `SELECT ${fields.join(', ')} FROM ${from}${fields.length > 0 || statement.counted ? '' : ' WHERE false'}`
+}
+
+function recordingOne(changes: string, recorded: Recorded, body: string, fields: readonly string[]): string {
+  const { watched: { table, capture }, columns } = recorded
+  const returned = [...new Set(fields), `${imageOf(capture)} AS ${image}`].join(', ')
+  const insert = `INSERT INTO ${changes} (table_name, rows, columns) ` +
+    `SELECT ${quoteText(tableId(table))}, ${image}, ${columnList(columns)} FROM ${written}`
+  const write = `WITH ${written} AS (${body} RETURNING ${returned})`
+  // With nothing to give back, the number of changes is the number of rows.
+  if (fields.length === 0) return `${write} ${insert}`
+  return `${write}, "elastic_umzug_captured" AS (${insert}) SELECT ${fields.join(', ')} FROM ${written}`
 }
 
 // What the statement gives back, and the relation that has the columns that its caller asked for and the captured ones.

@@ -51,7 +51,10 @@ export async function capture(given: Capture, write: Write): Promise<unknown> {
     return await captureLocked(given, write, meaning)
   }
   if (!watched) return await write.call(queryInterface, write.options)
-  const result = await write.call(turned(queryInterface, { rewrite: rewriteOf(given, meaning) }), write.options)
+  const result = await write.call(
+    turned(queryInterface, { rewrite: rewriteOf(given, meaning), single: write.single }),
+    write.options,
+  )
   afterCommit(transactionOf(given.sequelize, write.options), given.waking, given.wake)
   return result
 }
@@ -107,7 +110,7 @@ async function captureLocked(given: Capture, write: Write, meaning: Meaning): Pr
     const rows = await lockMatching(recorder, write, meaning)
     await recordReferring(recorder, { ...meaning, rows }, meaning.event)
     // The same rows and no others: one that begins to match meanwhile comes after this write.
-    const turn = { rewrite: rewriteOf(given, meaning), condition: amongRows(rows) }
+    const turn = { rewrite: rewriteOf(given, meaning), condition: amongRows(rows), single: write.single }
     const result = await write.call(turned(given.queryInterface, turn), options)
     if (meaning.event.kind === 'update') await recordMoved(recorder, meaning.id, write.values)
     return result

@@ -30,6 +30,8 @@ export interface Write {
   values: Readonly<Record<string, unknown>>
   /** Rows given to an upsert. */
   records: readonly Readonly<Record<string, unknown>>[]
+  /** True when it writes the one row of an instance. */
+  single: boolean
   /** SQL of the condition of an update or delete, as Sequelize itself makes it; its values are added to `bind`. */
   condition(generator: GeneratorLike, bind: unknown[]): string
   /** Calls the method with other options. */
@@ -63,7 +65,10 @@ const none: Values = {}
 export const methods: Readonly<
   Record<string, { optionsAt: number; describe(args: unknown[], options: WriteOptions): Described }>
 > = {
-  insert: { optionsAt: 3, describe: ([, tableName]) => ({ kind: 'insert', tableName: tableName as TableName }) },
+  insert: {
+    optionsAt: 3,
+    describe: ([, tableName]) => ({ kind: 'insert', tableName: tableName as TableName, single: true }),
+  },
   upsert: {
     optionsAt: 4,
     describe: ([tableName, record, values]) => ({
@@ -84,7 +89,10 @@ export const methods: Readonly<
   },
   update: {
     optionsAt: 4,
-    describe: ([, tableName, values, where], options) => update(tableName, values as Values, where, options),
+    describe: ([, tableName, values, where], options) => ({
+      ...update(tableName, values as Values, where, options),
+      single: true,
+    }),
   },
   bulkUpdate: {
     optionsAt: 3,
@@ -92,7 +100,10 @@ export const methods: Readonly<
   },
   delete: {
     optionsAt: 3,
-    describe: ([instance, tableName, where]) => remove('delete', tableName, where, (instance as object).constructor),
+    describe: ([instance, tableName, where]) => ({
+      ...remove('delete', tableName, where, (instance as object).constructor),
+      single: true,
+    }),
   },
   bulkDelete: {
     optionsAt: 2,
@@ -144,6 +155,7 @@ export function describeWrite(name: string, original: Method, args: unknown[]): 
   return {
     values: none,
     records: [],
+    single: false,
     condition: () => '',
     ...describe(args, options),
     options,
@@ -163,13 +175,16 @@ export interface Turn {
   condition?: string
   /** Sends the statement, with the options that Sequelize completed or with others. */
   around?(options: WriteOptions, send: (options: WriteOptions) => Promise<unknown>): Promise<unknown>
+  /** True when it writes the one row of an instance. */
+  single?: boolean
 }
 
 /**
  * A query interface that is the given one, except that the one statement of a call is changed on its way.
  * What Sequelize does around it (values, results, errors) stays its own.
  */
-export function turned(queryInterface: QueryInterfaceLike, { rewrite, condition, around = straight }: Turn): object {
+export function turned(queryInterface: QueryInterfaceLike, turn: Turn): object {
+  const { rewrite, condition, around = straight, single = false } = turn
   const { sequelize, queryGenerator } = queryInterface
   let returning: Statement['returning']
   const generator = Object.create(queryGenerator) as GeneratorLike
@@ -189,7 +204,7 @@ export function turned(queryInterface: QueryInterfaceLike, { rewrite, condition,
     let changed = sql
     try {
       const result = await around(options, (other) => {
-        changed = rewrite({ sql, returning, counted })
+        changed = rewrite({ sql, returning, counted, single })
         return send(sequelize, typeof given === 'string' ? changed : { ...given, query: changed }, other)
       })
       return returning ? result : withoutRows(result, sql, options)
