@@ -2,11 +2,11 @@
  * How long a committed change takes until a read by id shows it.
  * @module
  */
+import { fileURLToPath } from 'node:url'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Client } from '@elastic/elasticsearch'
-import { elasticUmzug } from '../../src/index.ts'
+import { killTree, type Running, startCli, waitFor, type World } from '../support/world.ts'
 import { quantile } from './figures.ts'
-import type { BookRow, Library } from './library.ts'
 
 /** How many changes, and for how long. */
 export interface LagOptions {
@@ -14,92 +14,95 @@ export interface LagOptions {
   seconds: number
   /** Books there are. */
   rows: number
+  /** Whether the worker runs in the process that writes. */
+  worker: 'in the same process' | 'in another process'
 }
 
-/** Connections are opened and code is compiled before the clock counts. */
-const warmUpSeconds = 2
-
-interface Change {
-  id: number
-  edition: number
-  committedAt: number
-}
-
-/** Changes books at a steady rate, with the worker in this process; prints the lag from commit to visible by id. */
-export async function benchLag(
-  { Book, config }: Library,
-  client: Client,
-  { perSecond, seconds, rows }: LagOptions,
-  print: (line: string) => void,
-): Promise<void> {
-  const plugin = elasticUmzug(config)
-  const alias = plugin.alias('books')
-  await plugin.start()
-  const open: Change[] = []
-  const lags: number[] = []
-  const writing = { done: false }
-  const looking = watch(client, alias, open, lags, writing)
-  await write(Book, open, { perSecond: perSecond / 4, seconds: warmUpSeconds, rows })
-  while (open.length > 0) await sleep(5)
-  lags.length = 0
-  const late = await write(Book, open, { perSecond, seconds, rows })
-  writing.done = true
-  await looking
-  await plugin.stop()
-  const [p50, p99, worst] = [0.5, 0.99, 1].map((share) => `${quantile(lags, share).toFixed(0)} ms`)
-  print(`lag from commit to visible by id: ${lags.length} changes, ${perSecond} a second, worker in this process`)
-  print(`  p50 ${p50}   p99 ${p99}   max ${worst}   (writer behind its schedule by at most ${late.toFixed(0)} ms)`)
-}
-
-// Each book once, so that no later change hides the time of an earlier one.
-async function write(Book: Library['Book'], open: Change[], options: LagOptions): Promise<number> {
-  const total = options.perSecond * options.seconds
+/** Changes books at a steady rate; prints the lag from commit to visible by id, as a third process sees it. */
+export async function benchLag(world: World, options: LagOptions, print: (line: string) => void): Promise<void> {
+  const { perSecond, worker } = options
+  const total = perSecond * options.seconds
   const stride = Math.max(1, Math.floor(options.rows / total))
-  const started = performance.now()
-  const running: Promise<void>[] = []
-  let late = 0
-  for (let n = 0; n < total; n++) {
-    const due = started + (n * 1_000) / options.perSecond
-    const wait = due - performance.now()
-    if (wait > 0) await sleep(wait)
-    else late = Math.max(late, -wait)
-    running.push(change(Book, 1 + n * stride, n + 1, open))
+  const env = { PER_SECOND: `${perSecond}`, TOTAL: `${total}`, STRIDE: `${stride}` }
+  const children: Running[] = []
+  const start = (role: string) => children[children.push(startProcess(world, { ...env, ROLE: role })) - 1]!
+  try {
+    if (worker === 'in another process') await said(start('worker'), 'working')
+    const writer = start(worker === 'in another process' ? 'writer' : 'both')
+    const { startAt } = await said<{ startAt: number }>(writer, 'startAt')
+    const seen = await watch(world.client, `${world.prefix}books`, { startAt, perSecond, total, stride })
+    const { committed, late } = await said<{ committed: number[]; late: number }>(writer, 'committed')
+    const lags = seen.map((at, n) => Math.max(0, at - committed[n]!))
+    const [p50, p90, p99, worst] = [0.5, 0.9, 0.99, 1].map((share) => `${quantile(lags, share).toFixed(0)} ms`)
+    print(`lag from commit to visible by id: ${total} changes, ${perSecond} a second, the worker ${worker}`)
+    print(
+      `  p50 ${p50}   p90 ${p90}   p99 ${p99}   max ${worst}   (writer behind its schedule by at most ${
+        late.toFixed(0)
+      } ms)`,
+    )
+  } finally {
+    await Promise.all(children.map(killTree))
   }
-  await Promise.all(running)
-  return late
 }
 
-async function change(Book: Library['Book'], id: number, edition: number, open: Change[]): Promise<void> {
-  const book = Book.build({ id }, { isNewRecord: false }) as BookRow
-  await book.update({ edition })
-  open.push({ id, edition, committedAt: performance.now() })
+function startProcess({ databaseUrl, elasticsearchUrl, prefix }: World, env: Record<string, string>): Running {
+  return startCli([], {
+    program: fileURLToPath(new URL('writer.ts', import.meta.url)),
+    env: { DATABASE_URL: databaseUrl, ELASTICSEARCH_URL: elasticsearchUrl, PREFIX: prefix, ...env },
+  })
 }
 
+// The first line with that key.
+async function said<Line = unknown>(child: Running, key: string): Promise<Line> {
+  let ended = false
+  void child.ended.then(() => ended = true)
+  const find = () => child.stdout.split('\n').slice(0, -1).find((line) => line.startsWith(`{"${key}"`))
+  await waitFor(() => find() !== undefined || ended, { timeoutMs: 120_000 })
+  const line = find()
+  if (line === undefined) throw new Error(`The process ended without ${key}: ${child.stderr}`)
+  return JSON.parse(line) as Line
+}
+
+interface Schedule {
+  startAt: number
+  perSecond: number
+  total: number
+  stride: number
+}
+
+/** Most documents asked for at once. */
+const askedAtOnce = 200
+
+// When each change was seen first. What may be written already is known from the schedule, so nobody has to tell.
 async function watch(
   client: Client,
   index: string,
-  open: Change[],
-  lags: number[],
-  writing: { done: boolean },
-): Promise<void> {
-  while (!writing.done || open.length > 0) {
-    if (open.length === 0) {
-      await sleep(2)
-      continue
+  { startAt, perSecond, total, stride }: Schedule,
+): Promise<number[]> {
+  const seen: number[] = []
+  const open: number[] = []
+  for (let next = 0; next < total || open.length > 0;) {
+    while (next < total && startAt + (next * 1_000) / perSecond <= now()) open.push(next++)
+    if (open.length > 0) {
+      const asked = open.slice(0, askedAtOnce)
+      const shown = await editions(client, index, asked.map((n) => String(1 + n * stride)))
+      const at = now()
+      for (const n of asked) {
+        if (shown.get(String(1 + n * stride)) !== n + 1) continue
+        seen[n] = at
+        open.splice(open.indexOf(n), 1)
+      }
     }
-    const asked = open.slice(0, 100)
-    const { docs } = await client.mget<{ edition: number }>({
-      index,
-      ids: asked.map((each) => String(each.id)),
-      _source_includes: ['edition'],
-    })
-    const now = performance.now()
-    const editions = new Map(docs.map((each) => [each._id, '_source' in each ? each._source?.edition : undefined]))
-    for (const each of asked) {
-      if (editions.get(String(each.id)) !== each.edition) continue
-      lags.push(now - each.committedAt)
-      open.splice(open.indexOf(each), 1)
-    }
-    await sleep(3)
+    await sleep(2)
   }
+  return seen
+}
+
+async function editions(client: Client, index: string, ids: string[]): Promise<Map<string, number | undefined>> {
+  const { docs } = await client.mget<{ edition: number }>({ index, ids, _source_includes: ['edition'] })
+  return new Map(docs.map((each) => [each._id, '_source' in each ? each._source?.edition : undefined]))
+}
+
+function now(): number {
+  return performance.timeOrigin + performance.now()
 }

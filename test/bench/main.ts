@@ -1,6 +1,7 @@
 /**
- * `npm run bench`: populate rate against its ceiling, lag under steady change, memory of a populate. Prints figures,
- * asserts none. BENCH_ROWS (default 100,000) books for rate and lag, BENCH_MEMORY_ROWS (default 200,000) for memory.
+ * `npm run bench`, or one of it, as `npm run bench lag`: populate rate against its ceiling, lag under steady change, the
+ * highest rate of a worker against its ceiling, a change that many documents show, memory of a populate. Prints figures,
+ * asserts none. BENCH_ROWS (default 100,000) books; for rates BENCH_RATE_ROWS (50,000), for memory BENCH_MEMORY_ROWS (200,000).
  * @module
  */
 import process from 'node:process'
@@ -9,12 +10,15 @@ import { elasticUmzug } from '../../src/index.ts'
 import { startServers } from '../support/servers/servers.ts'
 import { withStop } from '../support/servers/stop.ts'
 import { createWorld, spawnCli, type World } from '../support/world.ts'
+import { benchFanout } from './fanout.ts'
 import { knob } from './figures.ts'
 import { benchLag } from './lag.ts'
 import { defineLibrary, fillLibrary, type Library } from './library.ts'
 import { benchPopulate } from './populate.ts'
+import { benchRates } from './rates.ts'
 
 const rows = knob('BENCH_ROWS', 100_000, process.env)
+const rateRows = knob('BENCH_RATE_ROWS', 50_000, process.env)
 const memoryRows = knob('BENCH_MEMORY_ROWS', 200_000, process.env)
 const only = process.argv[2]
 const print = (line: string) => void process.stdout.write(`${line}\n`)
@@ -27,8 +31,12 @@ await withStop(async () => {
     await bench('populate', rows, ({ world, library }) => benchPopulate(world, library, print))
     await bench('lag', rows, async ({ world, library }) => {
       await elasticUmzug(library.config).up()
-      await benchLag(library, world.client, { perSecond: 200, seconds: 15, rows }, print)
+      for (const worker of ['in the same process', 'in another process'] as const) {
+        for (const perSecond of [100, 1_000]) await benchLag(world, { perSecond, seconds: 15, rows, worker }, print)
+      }
     })
+    await bench('rates', rateRows, ({ world, library }) => benchRates(world, library, print))
+    await bench('fanout', rows, ({ world, library }) => benchFanout(world, library, print))
     await bench('memory', memoryRows, ({ world }) => benchMemory(world))
     return 0
   } finally {
