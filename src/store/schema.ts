@@ -122,6 +122,15 @@ function tables({ table, name }: Store): string[] {
       error text)`,
     `CREATE TABLE ${table.document_clock} (one boolean PRIMARY KEY DEFAULT true CHECK (one), n bigint NOT NULL)`,
     `INSERT INTO ${table.document_clock} (n) VALUES (0)`,
+    // Tables with triggers of ours; number names their function, triggers is how many stand on the table itself.
+    `CREATE TABLE ${table.captured_tables} (
+      table_name text PRIMARY KEY,
+      number int GENERATED ALWAYS AS IDENTITY UNIQUE,
+      columns text[] NOT NULL,
+      capture text[] NOT NULL,
+      replicated boolean NOT NULL,
+      triggers int NOT NULL,
+      state text NOT NULL DEFAULT 'installed' CHECK (state IN ('installed', 'leaving')))`,
     // What was last seen of the database and of the cluster that a prefix lives in: see `search/marker.ts`.
     `CREATE TABLE ${table.search_marks} (
       prefix text PRIMARY KEY,

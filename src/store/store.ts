@@ -17,6 +17,7 @@ export const tableNames = [
   'actions',
   'migration_records',
   'document_clock',
+  'captured_tables',
   'search_marks',
   'suspicions',
   'id_checks',

@@ -8,9 +8,9 @@ const ground = ['src/ports', 'src/errors', 'src/sql', 'src/events', 'src/redact'
 const store = [...ground, 'src/store']
 const search = [...store, 'src/search']
 const config = ['src/config']
-const features = [...search, 'src/queue', 'src/migrations', ...config]
+const features = [...search, 'src/queue', 'src/migrations', 'src/capture', ...config]
 const plugin = [...features, 'src/commands', 'src/plugin']
-const toAdapters = [...ground, ...config, 'src/search/definition']
+const toAdapters = [...ground, ...config, 'src/search/definition', 'src/capture/relied']
 
 /** What the files below a path may import; the longest path that fits counts. */
 const mayImport: Record<string, string[]> = {
@@ -23,6 +23,8 @@ const mayImport: Record<string, string[]> = {
   'src/config': [...ground, 'src/search/definition'],
   'src/store': store,
   'src/search': search,
+  'src/capture': [...store, 'src/capture'],
+  'src/capture/relied': ground,
   'src/migrations': [...store, ...config, 'src/migrations'],
   'src/queue': [...search, 'src/queue'],
   'src/commands': [...features, 'src/commands'],
