@@ -6,6 +6,7 @@ import { fromElasticsearch } from '../adapters/elasticsearch/client.ts'
 import { secretsOfElasticsearch } from '../adapters/elasticsearch/secrets.ts'
 import { currentRuntime } from '../adapters/runtime.ts'
 import { installCapture } from '../adapters/sequelize/capture.ts'
+import { modesOf } from '../adapters/sequelize/capture/modes.ts'
 import { fromSequelize } from '../adapters/sequelize/database.ts'
 import { secretsOfSequelize } from '../adapters/sequelize/secrets.ts'
 import { assertConfig, type Config } from './config.ts'
@@ -37,10 +38,12 @@ export function elasticUmzug(config: Config, options: ComposeOptions = {}): Elas
     db: fromSequelize(sequelize),
     search: elasticsearch && fromElasticsearch(elasticsearch as Parameters<typeof fromElasticsearch>[0]),
     runtime,
+    modes: (definitions) => modesOf(sequelize, definitions, config.capture),
     capture: (definitions, schema, wake) =>
       installCapture({
         sequelize,
         definitions,
+        modeOf: modesOf(sequelize, definitions, config.capture),
         schema,
         wake,
         onWarning: (line) => runtime.writeError(`${line}\n`),

@@ -17,6 +17,15 @@ export interface MigrationStorage {
   columnName?: string
 }
 
+/** Who records the changed rows of a table: Sequelize's writing methods, or triggers in the database. */
+export type CaptureMode = 'hooks' | 'triggers'
+
+/**
+ * How this config has a table (`schema.name`) captured; undefined for one that neither its definitions read nor its `'*'`
+ * names.
+ */
+export type ModeOf = (table: string) => CaptureMode | undefined
+
 /** What a config file exports. */
 export interface Config {
   /** The application's own instance. */
@@ -31,6 +40,13 @@ export interface Config {
   templates?: string
   /** Definitions of the search indexes. */
   indexes?: Definition[]
+  /**
+   * How changes are captured: of every table, or by name of the model, by `schema.table`, and `'*'` for the rest.
+   * Default `hooks`. A table is left to its triggers from the moment `up` has installed them.
+   */
+  capture?: CaptureMode | Record<string, CaptureMode>
+  /** True when triggers shall also see what logical replication writes. Default false. */
+  captureReplicated?: boolean
   /** Put before every physical name and alias, so that environments can share a cluster. */
   prefix?: string
   /** Schema of the own tables. Default `elastic_umzug`. */
@@ -41,11 +57,18 @@ export interface Config {
   require?: string[]
   /** Length of a claim in milliseconds. Default 30,000. Too low: large batches run out of time; too high: a crash delays its keys. */
   leaseMs?: number
-  /** Longest wait between two looks at the queue in milliseconds. Default 250. Too high: changes of other processes wait. */
+  /**
+   * Longest wait between two looks at the queue in milliseconds. Default 250. Too high: changes of other processes wait.
+   * While there is work the wait is 20 ms; then it grows.
+   */
   pollMs?: number
+  /** True wakes the workers of other processes by `NOTIFY` after each commit, on a connection of its own. Default false. */
+  listen?: boolean
+  /** Milliseconds after which a retired version that no worker serves is given up. Default 604,800,000, seven days. */
+  abandonMs?: number
   /** Most keys of a batch. Default 500. */
   batchSize?: number
-  /** Batches, and key ranges of a populate, at work at once in a process. Default 2. */
+  /** Most batches, and key ranges of a populate, at work at once in a process. Default 2. */
   concurrency?: number
   /** Attempts at one document before it is aborted. Default 10. */
   maxAttempts?: number
@@ -177,12 +200,16 @@ const checks: Record<keyof Config, Check> = {
   migrationStorage: checkStorage,
   templates: text,
   indexes: must(isDefinitions, 'is not an array of definitions', 'make each with defineIndex({ … })'),
+  capture: checkCapture,
+  captureReplicated: must((value) => typeof value === 'boolean', 'is not true or false', 'give one of them'),
   prefix: checkPrefix,
   schema: must((value) => typeof value === 'string' && value !== '', 'is not the name of a schema', 'give it as text'),
   tag: text,
   require: must(isTexts, 'is not an array of text', "give names of modules: require: ['@babel/register']"),
   leaseMs: count,
   pollMs: count,
+  listen: must((value) => typeof value === 'boolean', 'is not true or false', 'give one of them'),
+  abandonMs: count,
   batchSize: count,
   concurrency: count,
   maxAttempts: count,
@@ -233,6 +260,16 @@ function checkPrefix(value: unknown, name: string): Fault | undefined {
   }
   // Elasticsearch takes names of 255 bytes; a definition's own may have 200.
   return value.length > 40 ? { what: `${what} is longer than 40 characters`, next: `shorten \`${name}\`` } : undefined
+}
+
+const modes: unknown[] = ['hooks', 'triggers'] satisfies CaptureMode[]
+
+function checkCapture(value: unknown, name: string): Fault | undefined {
+  if (modes.includes(value)) return undefined
+  const next = `give ${modes.join(' or ')}, for all or by model: ${name}: { Book: 'triggers', '*': 'hooks' }`
+  if (!isObject(value)) return { what: `\`${name}\` is ${String(value)}`, next }
+  const wrong = Object.keys(value).find((each) => !modes.includes(value[each]))
+  return wrong === undefined ? undefined : { what: `\`${name}.${wrong}\` is ${String(value[wrong])}`, next }
 }
 
 function unknownKey(given: object, known: readonly string[], path: string): Fault | undefined {

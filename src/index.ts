@@ -10,7 +10,7 @@
  * ```
  * @module
  */
-export { type Config, defineConfig, type MigrationStorage } from './config.ts'
+export { type CaptureMode, type Config, defineConfig, type MigrationStorage } from './config.ts'
 export { defineIndex, type Definition, type DefinitionOptions } from './search/definition.ts'
 export { type ComposeOptions, elasticUmzug } from './compose.ts'
 export type { ElasticUmzug } from './plugin.ts'

@@ -17,6 +17,10 @@ export interface Queryable {
 export interface Connection extends Queryable {
   /** True once the server or the network ended it. */
   readonly lost: boolean
+  /** Calls back once the server or the network ended it; at once where they did already. */
+  onLost(callback: () => void): void
+  /** Calls back at every notification of a channel that was listened to. */
+  onNotice(callback: () => void): void
   /** Closes it; an open transaction is rolled back. */
   close(): Promise<void>
 }
@@ -27,6 +31,8 @@ export interface Db extends Queryable {
   readonly label: string
   /** Runs the work in one READ COMMITTED transaction on one connection; rolls back when it throws. */
   transaction<T>(work: (tx: Queryable) => Promise<T>): Promise<T>
+  /** Runs statements in a transaction that the application began: one of its ORM's. */
+  within(transaction: object): Queryable
   /** Opens a connection outside the pool. */
   connect(): Promise<Connection>
 }
@@ -144,7 +150,7 @@ export interface Source {
   /** Tables that are read. */
   readonly tables: readonly Table[]
   /** Checks what needs the database (columns, key) and tells what the documents depend on. */
-  dependencies(db: Queryable): Promise<Dependency[]>
+  dependencies(db: Db): Promise<Dependency[]>
   /** Documents of a range in key order, with `version` as external version. */
   page(db: Queryable, range: KeyRange, size: PageSize, version: string): Promise<Documents>
   /** Documents of these keys; a key without one (row gone or out of scope) is missing in `keys`. */

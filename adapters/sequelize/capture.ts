@@ -8,6 +8,7 @@
  * @module
  */
 import type { Sequelize } from 'sequelize'
+import type { CaptureMode, ModeOf } from '../../src/config.ts'
 import { ElasticUmzugError } from '../../src/errors.ts'
 import type { Definition } from '../../src/search/definition.ts'
 import { marginMs, watchMs } from '../../src/ports.ts'
@@ -27,6 +28,8 @@ export interface CaptureOptions {
   sequelize: Sequelize
   /** Their tables are watched; sources not made by `fromModel`, or of another instance, are left out. */
   definitions: readonly Definition[]
+  /** How tables are captured; default all by hooks. */
+  modeOf?: ModeOf
   /** Schema of the own tables. */
   schema: string
   /** Called after a recorded write is committed; a hint, also after some that were not. */
@@ -58,7 +61,7 @@ const installations = new WeakMap<object, Installation>()
  * Starts to record what is written to the tables that the definitions read; gives the function that takes it back.
  *
  * A write that cannot be recorded fails, with an error that says why: otherwise its change would be lost.
- * Throws `CONFIG_INVALID` when the instance already records into another schema.
+ * Throws `CONFIG_INVALID` when the instance already records into another schema, or has a table captured otherwise.
  */
 export function installCapture(options: CaptureOptions): () => void {
   const { sequelize, schema } = options
@@ -92,7 +95,7 @@ function emptyInstallation({ sequelize, schema }: CaptureOptions): Installation 
     queryInterface,
     schema,
     members: new Set(),
-    knowledge: knowNothing({ own: new Map(), schema, onCatalog: () => {} }),
+    knowledge: knowNothing({ own: new Map(), schema, isLeft: () => false, onCatalog: () => {} }),
     warned: new Set(),
     waking: new WeakSet(),
     unwrap: () => {},
@@ -102,9 +105,25 @@ function emptyInstallation({ sequelize, schema }: CaptureOptions): Installation 
 function setMembers(installation: Installation, members: readonly CaptureOptions[]): void {
   // First, for it throws when a source cannot be read: nothing is changed then.
   const own = watchOf(installation.sequelize, members.flatMap((each) => each.definitions))
+  for (const table of own.keys()) assertOneMode(table, modesFor(members, table))
+  const isLeft = (table: string) => modesFor(members, table).join() === 'triggers'
   const onCatalog = (catalog: Catalog, watch: Watch) => warnOfUnfit(installation, catalog, watch)
   installation.members = new Set(members)
-  installation.knowledge = knowNothing({ own, schema: installation.schema, onCatalog })
+  installation.knowledge = knowNothing({ own, schema: installation.schema, isLeft, onCatalog })
+}
+
+function modesFor(members: readonly CaptureOptions[], table: string): CaptureMode[] {
+  const modes = members.map(({ modeOf }) => modeOf ? modeOf(table) : 'hooks').filter((each) => each !== undefined)
+  return [...new Set(modes)]
+}
+
+function assertOneMode(table: string, { length }: readonly CaptureMode[]): void {
+  if (length < 2) return
+  throw new ElasticUmzugError(
+    'CONFIG_INVALID',
+    `Two plugins on one Sequelize instance have ${table} captured differently, by hooks and by triggers.`,
+    { next: 'give both the same `capture`' },
+  )
 }
 
 function wrapMethods(installation: Installation): () => void {
@@ -143,6 +162,9 @@ async function record(installation: Installation, { name, original, args, self }
   try {
     const planned = await learn(installation.knowledge, session)
     const result = await send(installation, { write, self, session, planned }, () => original.apply(self, given))
+    if (planned.fresh.left.has(tableId(tableNamed(write.tableName)))) {
+      afterCommit(transaction, installation.waking, () => wake(installation))
+    }
     if (performance.now() - planned.fresh.askedAtMs > lateMs) {
       await recordLate(installation, { write, session, planned })
     }
@@ -165,6 +187,7 @@ async function send(
 ): Promise<unknown> {
   const { watch } = planned.fresh
   const adds = write.kind === 'insert' || write.kind === 'upsert'
+  if (watch.size === 0) return await pass()
   if (adds && !watch.has(tableId(tableNamed(write.tableName)))) return await pass()
   const catalog = await catalogOf(installation.knowledge, planned, session)
   return await capture(captureOf(installation, { catalog, watch }, self), write)

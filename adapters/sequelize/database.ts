@@ -35,6 +35,10 @@ export function fromSequelize(sequelize: Sequelize): Db {
     label,
     query,
     transaction: (work) => borrow((client, spoil) => inTransaction(client, spoil, work)),
+    within: (transaction) => {
+      const { connection } = transaction as { connection: PgClientLike }
+      return { query: (sql, values) => queryClient(connection, sql, values) }
+    },
     connect: () => connect(manager, writeConfig(sequelize), label),
   }
 }

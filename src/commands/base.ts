@@ -2,7 +2,7 @@
  * What every command stands on: one database, one cluster, one config.
  * @module
  */
-import { assertConfig, type Config } from '../config.ts'
+import { assertConfig, type Config, type ModeOf } from '../config.ts'
 import { ElasticUmzugError } from '../errors.ts'
 import { createEmitter, type Emitter } from '../events.ts'
 import type { Db, Runtime, SearchClient } from '../ports.ts'
@@ -22,6 +22,8 @@ export interface PluginParts {
   db: Db
   search: SearchClient | undefined
   runtime: Runtime
+  /** Tells how the config has tables captured. Throws `CONFIG_INVALID` for names that it does not know. */
+  modes(definitions: readonly Definition[]): ModeOf
   /** Installs the capture of changes; gives the function that takes it back. */
   capture(definitions: readonly Definition[], schema: string, wake: () => void): () => void
 }
@@ -53,6 +55,7 @@ export interface Base {
   readonly emitter: Emitter
   readonly runtime: Runtime
   readonly search: SearchClient | undefined
+  readonly modes: PluginParts['modes']
   readonly capture: PluginParts['capture']
   /** The search client, or `CONFIG_INVALID`. */
   needSearch(): SearchClient
@@ -97,6 +100,8 @@ function workerOptions({ config, definitions, prefix, store, emitter, runtime, n
     definitions,
     leaseMs: config.leaseMs ?? 30_000,
     pollMs: config.pollMs ?? 250,
+    listen: config.listen ?? false,
+    abandonMs: config.abandonMs ?? 7 * 24 * 3_600_000,
     batchSize: config.batchSize ?? 500,
     concurrency: config.concurrency ?? 2,
     maxAttempts: config.maxAttempts ?? 10,
@@ -112,6 +117,7 @@ function lifecycle(base: Base, { action, signal, say }: Run): LifecycleDeps {
     signal,
     onLine: say,
     assertHeld: () => action.assertHeld(),
+    prepareCapture: () => Promise.resolve(),
     mark: () => markNow(base.store),
     async drain(version, limits = {}) {
       const served = (await servedVersions(options)).some((each) => each.version.id === version.id)

@@ -67,6 +67,7 @@ export function migrationRunner(base: Base, options: CommandOptions = {}, within
         return await capturing(base, () => work(run.action))
       }).finally(() => current = undefined)
     },
+    remake: () => Promise.resolve(),
     onLine: (line) => (current?.say ?? options.onLine ?? (() => {}))(line),
   })
 }

@@ -3,6 +3,7 @@
  * @module
  */
 import type { QueryInterface, Sequelize, Sequelize as SequelizeClass } from 'sequelize'
+import { alteringSequelize, type Remaking } from './altering.ts'
 
 /** Beside the QueryInterface. */
 export interface ContextExtras<Elastic extends object = object> {
@@ -35,9 +36,16 @@ export type MigrationFunction<Elastic extends object = object> = (
   Sequelize: typeof SequelizeClass,
 ) => unknown
 
-/** Makes the context of one command. */
-export function createContext(sequelize: Sequelize, { elastic, data }: ContextExtras): MigrationContext {
-  return derive(sequelize.getQueryInterface(), { elastic, data }) as MigrationContext
+/** Makes the context of one command: its `sequelize` makes triggers anew together with what is renamed or dropped. */
+export function createContext(
+  sequelize: Sequelize,
+  { elastic, data }: ContextExtras,
+  remaking: Remaking,
+): MigrationContext {
+  const altering = alteringSequelize(sequelize, remaking)
+  const context = derive(sequelize.getQueryInterface(), { elastic, data, sequelize: altering }) as MigrationContext
+  altering.getQueryInterface = () => context
+  return context
 }
 
 /** Makes the first argument for one migration. */

@@ -4,7 +4,8 @@
  */
 import type { Config } from '../config.ts'
 import { ElasticUmzugError, messageOf } from '../errors.ts'
-import type { Db, Runtime } from '../ports.ts'
+import type { Runtime } from '../ports.ts'
+import type { Remaking } from './altering.ts'
 import type { MigrationContext, MigrationFunction, MigrationId } from './context.ts'
 import { assertDistinct, downFileOf, matchFiles, onlyMigrations } from './files.ts'
 import { hasUp, loadMigration, type MigrationModule } from './module.ts'
@@ -21,11 +22,10 @@ export interface Migration extends MigrationId {
 }
 
 /** What the loader needs. */
-export interface LoaderDeps {
+export interface LoaderDeps extends Remaking {
   config: Config
   folder: string
   runtime: Runtime
-  db: Db
 }
 
 /** Umzug's `{ glob, resolve }`. */
@@ -131,15 +131,16 @@ async function preload({ runtime, config, folder }: LoaderDeps): Promise<void> {
   }
 }
 
-function fromSql({ runtime, db }: LoaderDeps, path: string): Migration {
+function fromSql(deps: LoaderDeps, path: string): Migration {
+  const { runtime } = deps
   return {
     name: baseName(path),
     path,
-    up: async () => await runSqlFile(db, path, await runtime.readText(path)),
+    up: async () => await runSqlFile(deps, path, await runtime.readText(path)),
     async down() {
       const file = await downFileOf(runtime, path)
       if (file === undefined) return false
-      await runSqlFile(db, file, await runtime.readText(file))
+      await runSqlFile(deps, file, await runtime.readText(file))
       return true
     },
   }

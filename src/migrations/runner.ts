@@ -5,7 +5,7 @@
  */
 import { MigrationError, type RunnableMigration, Umzug, UmzugCLI, type UmzugStorage } from 'umzug'
 import type { Config } from '../config.ts'
-import type { Runtime } from '../ports.ts'
+import type { Queryable, Runtime } from '../ports.ts'
 import type { Action } from '../store/actions.ts'
 import type { Store } from '../store/store.ts'
 import { type ContextExtras, createContext, type MigrationContext } from './context.ts'
@@ -37,6 +37,8 @@ export interface RunnerDeps {
   context: () => ContextExtras
   /** Runs the work as one recorded action under the run lock, or within one that holds it. */
   exclusive<T>(name: Direction, work: (action: Action) => Promise<T>): Promise<T>
+  /** Called in the transaction of whatever may rename or drop columns or tables: makes anew what is generated for them. */
+  remake(tx: Queryable): Promise<void>
   onLine(line: string): void
 }
 
@@ -74,7 +76,7 @@ export class Runner extends Umzug<object> {
   /** Use `createRunner`. */
   constructor(deps: Parts, state: RunState, history: History, template: Template = {}) {
     super({
-      context: () => createContext(deps.config.sequelize, deps.context()),
+      context: () => contextOf(deps),
       migrations: async (context: object) =>
         (await listMigrations(deps, context as MigrationContext)).map((each) => runnable(deps, state, each)),
       storage: createStorage(deps, state, history),
@@ -147,7 +149,7 @@ export class Runner extends Umzug<object> {
   }
 
   async #list(): Promise<Migration[]> {
-    return await listMigrations(this.#deps, createContext(this.#deps.config.sequelize, this.#deps.context()))
+    return await listMigrations(this.#deps, contextOf(this.#deps))
   }
 
   async #names(): Promise<Names & { migrations: Migration[]; stored: string[] }> {
@@ -175,6 +177,10 @@ class RunnerCLI extends UmzugCLI {
     const template = this.getAction('create').defineStringParameter(templateParameter)
     runner.useTemplate(() => template.value)
   }
+}
+
+function contextOf(deps: Parts): MigrationContext {
+  return createContext(deps.config.sequelize, deps.context(), deps)
 }
 
 function runnable(deps: Parts, state: RunState, migration: Migration): RunnableMigration<object> {

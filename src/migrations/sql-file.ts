@@ -3,18 +3,18 @@
  * @module
  */
 import { ElasticUmzugError } from '../errors.ts'
-import type { Db } from '../ports.ts'
+import { alterOn, type Remaking } from './altering.ts'
 
 /**
- * Sends the text as one query, exactly as written, without bound values, on a connection of its own: settings and
+ * Sends the text exactly as written, in one query or, where what is generated for its tables has to be made anew, as far as its COMMIT, without bound values, on a connection of its own: settings and
  * transactions of the file end with it. Several statements without BEGIN are one transaction; one statement alone is in none, so that
  * CREATE INDEX CONCURRENTLY works. A crash rolls back what the file did not commit.
  * Throws PostgreSQL's error, or `MIGRATION_INVALID` when the file leaves a transaction open.
  */
-export async function runSqlFile(db: Db, path: string, text: string): Promise<void> {
-  const connection = await db.connect()
+export async function runSqlFile(remaking: Remaking, path: string, text: string): Promise<void> {
+  const connection = await remaking.db.connect()
   try {
-    await connection.query(text).catch((error) => {
+    await alterOn(connection, text, remaking).catch((error) => {
       // As Sequelize does: what is said of the error gives the line.
       throw Object.defineProperty(Object(error) as object, 'sql', { value: text })
     })

@@ -10,14 +10,14 @@ import type { LifecycleDeps } from './lifecycle.ts'
 import { createPhysical } from './physical.ts'
 import { listVersions, registerVersion, unregisterVersion, type Version } from './versions.ts'
 
-/** The newest version made from a definition, if there is one. */
+/** The newest version made from a definition, if there is one that was not given up. */
 export async function versionOf(
   deps: Pick<LifecycleDeps, 'store' | 'prefix'>,
   definition: Definition,
 ): Promise<Version | undefined> {
   const versions = await listVersions(deps.store, deps.prefix)
   return versions.filter((each) => each.index === definition.name && each.hash === definition.hash)
-    .at(-1)
+    .filter((each) => each.abandonedAt === null).at(-1)
 }
 
 /**
@@ -37,6 +37,8 @@ export async function createVersion(
   }
   await assertAliasFree(deps.search, { prefix: deps.prefix, index: definition.name })
   const dependencies = await definition.source.dependencies(deps.store.db)
+  // From its registration on, whatever it needs of a changed row has to be recorded.
+  await deps.prepareCapture(dependencies)
   const version = await registerVersion(deps.store, {
     prefix: deps.prefix,
     name: definition.name,

@@ -10,6 +10,12 @@ import { drawRevision } from './revisions.ts'
 import type { Version } from './versions.ts'
 import { awaitWriters, type WriterDeps } from './writers.ts'
 
+/** What keeping dependencies needs. */
+export interface RefreshDeps extends WriterDeps {
+  /** Called before a version depends on these: has triggers record what they need. */
+  prepareCapture(dependencies: readonly Dependency[]): Promise<void>
+}
+
 /**
  * Stores the dependencies of a version anew where they changed: a migration renames a column or changes its type
  * without any change of the mappings. What was dispatched by the old ones may have missed documents, so where other
@@ -17,13 +23,14 @@ import { awaitWriters, type WriterDeps } from './writers.ts'
  * A run that is killed or stopped (`STOPPED`) half-way leaves on record that it must be gone on with; the next one does.
  */
 export async function refreshDependencies(
-  deps: WriterDeps,
+  deps: RefreshDeps,
   version: Version,
   { source }: Definition,
 ): Promise<boolean> {
   const { store } = deps
   const wanted = await source.dependencies(store.db)
   const { isSame, isStale, awaitsWriters } = await compare(store, version, wanted)
+  if (!isSame) await deps.prepareCapture(wanted)
   if (!isSame) await store.db.transaction((tx) => replace(store, tx, version, wanted, isStale))
   if (!isStale && !awaitsWriters) return false
   // Until every process records what is read now, a row may change unseen: so once more after that.

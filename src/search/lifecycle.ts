@@ -9,6 +9,7 @@ import type { Definition } from './definition.ts'
 import { refreshDependencies } from './dependencies.ts'
 import { catchUp, fillVersion } from './fill.ts'
 import { assertPhysical, checkCluster } from './physical.ts'
+import type { Dependency } from '../ports.ts'
 import type { PopulateDeps } from './populate.ts'
 import { forgetGone, listVersions, retryAborted, type Version } from './versions.ts'
 
@@ -30,6 +31,8 @@ export interface LifecycleDeps extends PopulateDeps {
   drain(version: Version, options?: { timeoutMs?: number; mark?: string }): Promise<Left>
   /** A mark behind every change committed until now. */
   mark(): Promise<string>
+  /** Called before a version depends on these: has triggers record what they need. */
+  prepareCapture(dependencies: readonly Dependency[]): Promise<void>
   onLine(line: string): void
   assertHeld(): void
   signal?: AbortSignal | undefined

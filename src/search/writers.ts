@@ -29,22 +29,37 @@ export async function awaitWriters(deps: WriterDeps, version: Version): Promise<
   const tables = await newlyRead(deps.store, version.id)
   if (tables.length === 0) return
   await announce(deps.store, version.id)
-  await pause(deps, version, watchMs + marginMs)
+  await awaitWritersOf(deps, { tables, name: version.physical })
+}
+
+/** Tables, and the name under which the wait for their writers is told. */
+export interface Awaited {
+  /** As `schema.name`. */
+  tables: readonly string[]
+  name: string
+}
+
+/**
+ * Waits until no write to the tables is on its way that was planned by what was known before the call: for as long as
+ * running processes may go on by that, and then for the transactions that had written by that time. Throws `STOPPED`.
+ */
+export async function awaitWritersOf(deps: WriterDeps, { tables, name }: Awaited): Promise<void> {
+  await pause(deps, name, watchMs + marginMs)
   let told = false
   const writing = await writers(deps.store, tables)
   for (let left = writing; left.length > 0;) {
-    if (!told) deps.onLine(`${version.physical}: waiting for ${left.length} open transactions that wrote to its tables`)
+    if (!told) deps.onLine(`${name}: waiting for ${left.length} open transactions that wrote to its tables`)
     told = true
-    await pause(deps, version, pollMs)
+    await pause(deps, name, pollMs)
     const still = new Set(await writers(deps.store, tables))
     left = writing.filter((each) => still.has(each))
   }
 }
 
-async function pause({ clock, signal }: WriterDeps, { physical }: Version, ms: number): Promise<void> {
+async function pause({ clock, signal }: WriterDeps, name: string, ms: number): Promise<void> {
   await clock.sleep(ms, signal)
   if (!signal?.aborted) return
-  throw new ElasticUmzugError('STOPPED', `${physical}: stopped while it waited for writers of its tables.`, {
+  throw new ElasticUmzugError('STOPPED', `${name}: stopped while it waited for writers of its tables.`, {
     next: 'run the same command again; it waits for them again',
   })
 }

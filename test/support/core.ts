@@ -61,6 +61,8 @@ export async function createCore(servers?: WorldServers): Promise<Core> {
     batchSize: 500,
     concurrency: 2,
     pollMs: 25,
+    listen: false,
+    abandonMs: 3_600_000,
     ...changes,
   })
   return {
@@ -92,6 +94,7 @@ function lifecycle(options: WorkerOptions, lines: string[], signal: AbortSignal 
     signal,
     onLine: (line) => void lines.push(line),
     assertHeld() {},
+    prepareCapture: () => Promise.resolve(),
     mark: () => markNow(options.store),
     async drain(version, limits = {}) {
       const work = (await servedVersions(options)).some((each) => each.version.id === version.id)

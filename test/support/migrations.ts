@@ -75,6 +75,7 @@ function makeRunner(config: Config, folder: string, store: Store, onLine: (line:
     context: () => ({ elastic: { marker: 'elastic' }, data: { marker: 'data' } }),
     exclusive: (action, work) =>
       withAction(store, { action, origin, clock: runtime.clock, exclusive: true, onLine }, work),
+    remake: () => Promise.resolve(),
     onLine,
   })
 }

@@ -55,13 +55,15 @@ describe('the argument of a migration', () => {
 
   it('is the QueryInterface, whichever way it is taken', () => {
     const one = new QueryInterface()
-    const context = createContext({ getQueryInterface: () => one } as never, { elastic: { a: 1 }, data: { b: 2 } })
+    const sequelize = { ...one.sequelize, query() {}, getQueryInterface: () => one }
+    const context = createContext(sequelize as never, { elastic: { a: 1 }, data: { b: 2 } }, {} as never)
     const argument = argumentOf(context, { name: '1-a.ts', path: '/m/1-a.ts' })
     expect(argument).to.be.instanceOf(QueryInterface)
     expect((argument as unknown as QueryInterface).createTable()).to.equal('sequelize')
     const { context: taken, name, path } = argument
     expect({ taken, name, path }).to.deep.equal({ taken: context, name: '1-a.ts', path: '/m/1-a.ts' })
-    expect(taken).to.include({ elastic: context.elastic, data: context.data, sequelize: one.sequelize })
+    expect(taken).to.include({ elastic: context.elastic, data: context.data })
+    expect(taken.sequelize.getQueryInterface()).to.equal(context)
     expect(Object.keys(one)).to.deep.equal(['sequelize'])
   })
 })

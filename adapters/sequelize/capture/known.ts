@@ -5,7 +5,7 @@
 import type { Transaction } from 'sequelize'
 import { watchMs } from '../../../src/ports.ts'
 import { type Catalog, catalogSql, parseCatalog } from './catalog.ts'
-import { askRegistered, type Fresh } from './registered.ts'
+import { askRegistered, type Fresh, type Question } from './registered.ts'
 import { rootOf, type Run } from './session.ts'
 import type { Watch } from './watch.ts'
 
@@ -16,11 +16,7 @@ const catalogMs = 10_000
 const softShare = 0.5
 
 /** What one process knows through one instance. */
-export interface Knowledge {
-  /** What the definitions of this code read. */
-  own: Watch
-  /** Schema of the own tables. */
-  schema: string
+export interface Knowledge extends Question {
   process: Known
   /** Of transactions that see only their own snapshot, by the outermost one. */
   snapshots: WeakMap<object, Known>
@@ -54,7 +50,7 @@ export interface Learned {
 }
 
 /** Nothing known yet. */
-export function knowNothing(about: Pick<Knowledge, 'own' | 'schema' | 'onCatalog'>): Knowledge {
+export function knowNothing(about: Question & Pick<Knowledge, 'onCatalog'>): Knowledge {
   const process = { fresh: undefined, asking: false, catalog: undefined, readAtMs: -Infinity }
   return { ...about, process, snapshots: new WeakMap(), newestSnapshot: undefined }
 }
@@ -79,7 +75,7 @@ export async function learn(knowledge: Knowledge, session: Session): Promise<Lea
 
 /** The same, asked now: on the writer's own connection, for with a pool of one there is no other. */
 export async function ask(knowledge: Knowledge, { run, transaction }: Session): Promise<Learned> {
-  const once = () => askRegistered(run, knowledge.own, knowledge.schema)
+  const once = () => askRegistered(run, knowledge)
   const answer = await once().catch((error) => {
     // By itself, the next statement sees what this one was too early for.
     if (transaction || error.code !== 'CAPTURE_STALE') throw error

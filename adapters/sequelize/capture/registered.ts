@@ -2,15 +2,18 @@
  * What the registered index versions need recorded, kept fresh: also code that is older than a version records for it.
  * @module
  */
+import { reliedSql } from '../../../src/capture/relied.ts'
 import { ElasticUmzugError } from '../../../src/errors.ts'
 import { quoteTable } from '../../../src/sql.ts'
 import type { Run } from './session.ts'
 import { ofSnapshot } from './catalog.ts'
-import { joinWatch, type Registered, type Watch } from './watch.ts'
+import { joinWatch, type Registered, type Watch, withoutTables } from './watch.ts'
 
 /** The watched tables as they are known at a moment. */
 export interface Fresh {
   watch: Watch
+  /** Tables left to their triggers: what is written to them is not recorded here. */
+  left: ReadonlySet<string>
   /** The answer it was made from; also another one when foreign keys, triggers or rules are. */
   text: string
   /** On the monotonic clock, before the question was asked. */
@@ -19,13 +22,33 @@ export interface Fresh {
   ofSnapshot: boolean
 }
 
-/** Asks on the writer's connection. Throws `CAPTURE_STALE` in a transaction whose snapshot is older than a version. */
-export async function askRegistered(run: Run, own: Watch, schema: string): Promise<Fresh> {
+/** What is asked for. */
+export interface Question {
+  /** What the definitions of this code read. */
+  own: Watch
+  /** Schema of the own tables. */
+  schema: string
+  /** True for a table that the config wants captured by triggers. */
+  isLeft(table: string): boolean
+}
+
+interface Answer {
+  reads: string
+  catalog: string
+  relied: string
+  ofSnapshot: boolean
+  stale: boolean
+}
+
+/**
+ * Asks on the writer's connection; once for all tables, whoever writes. A table is left to its triggers while they are
+ * installed, switched on, not about to leave, and the config says so. Throws `CAPTURE_STALE` in a transaction whose
+ * snapshot is older than a version.
+ */
+export async function askRegistered(run: Run, { own, schema, isLeft }: Question): Promise<Fresh> {
   const askedAtMs = performance.now()
-  const [row] = await run<{ reads: string; catalog: string; ofSnapshot: boolean; stale: boolean }>(
-    registeredSql(schema),
-  )
-  const { reads, catalog, stale } = row!
+  const [row] = await run<Answer>(registeredSql(schema))
+  const { reads, catalog, relied, ofSnapshot, stale } = row!
   if (stale) {
     throw new ElasticUmzugError(
       'CAPTURE_STALE',
@@ -33,8 +56,10 @@ export async function askRegistered(run: Run, own: Watch, schema: string): Promi
       { next: 'run the transaction again, as after any serialization failure' },
     )
   }
-  const watch = joinWatch(own, JSON.parse(reads) as Registered[])
-  return { watch, text: `${reads}\n${catalog}`, askedAtMs, ofSnapshot: row!.ofSnapshot }
+  // A snapshot still shows triggers that may be gone before its transaction writes: there, both record.
+  const left = new Set(ofSnapshot ? [] : (JSON.parse(relied) as string[]).filter(isLeft))
+  const watch = withoutTables(joinWatch(own, JSON.parse(reads) as Registered[]), left)
+  return { watch, left, text: [reads, catalog, ...left].join('\n'), askedAtMs, ofSnapshot }
 }
 
 // Tells whether a row came, went or was replaced in what the catalog is read from. Numbers grow, but may start again.
@@ -63,6 +88,7 @@ SELECT (
       ORDER BY v.id), '[]')::text
     FROM ${versions} v CROSS JOIN jsonb_array_elements(v.dependencies) e WHERE v.state <> 'dropped') AS reads,
   (SELECT json_agg(json_build_array(rows, numbers, writers)) FROM (${catalogMarks}) m)::text AS catalog,
+  (SELECT coalesce(json_agg(r."table" ORDER BY r."table"), '[]')::text FROM (${reliedSql(schema)}) r) AS relied,
   isolation.snapshot AS "ofSnapshot",
   isolation.snapshot AND (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM ${sequence}) >
       (SELECT coalesce(max(revision), 0) FROM ${versions}) AS stale

@@ -35,6 +35,11 @@ export function joinWatch(own: Watch, registered: readonly Registered[]): Watch 
   return watch
 }
 
+/** The others. */
+export function withoutTables(watch: Watch, left: ReadonlySet<string>): Watch {
+  return left.size === 0 ? watch : new Map([...watch].filter(([id]) => !left.has(id)))
+}
+
 /** Tables of which more is watched than was before. */
 export function grown(before: Watch, now: Watch): Watched[] {
   return [...now].filter(([id, { capture, columns }]) => {
