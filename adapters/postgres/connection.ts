@@ -7,7 +7,7 @@ import type { Connection } from '../../src/ports.ts'
 /** The members of a `pg` client that are used. */
 export interface PgClientLike {
   query(config: object): Promise<{ rows: unknown[] }>
-  on(event: 'end' | 'error', listener: (error?: unknown) => void): unknown
+  on(event: 'end' | 'error' | 'notification', listener: (error?: unknown) => void): unknown
   end(): Promise<void>
 }
 
@@ -41,13 +41,17 @@ export async function queryClient<Row extends object>(
 
 /** Wraps a connected client; closing the wrapper ends the client. */
 export function wrapClient(client: PgClientLike): Connection {
-  let lost = false
-  client.on('end', () => void (lost = true))
-  client.on('error', () => void (lost = true))
+  const lost = new AbortController()
+  for (const event of ['end', 'error'] as const) client.on(event, () => lost.abort())
   return {
     get lost() {
-      return lost
+      return lost.signal.aborted
     },
+    onLost(callback) {
+      if (lost.signal.aborted) callback()
+      else lost.signal.addEventListener('abort', callback, { once: true })
+    },
+    onNotice: (callback) => void client.on('notification', callback),
     query: (sql, values) => queryClient(client, sql, values),
     close: () => client.end().catch(() => {}),
   }

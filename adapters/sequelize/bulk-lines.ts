@@ -2,7 +2,7 @@
  * Bulk lines in one text: an action line and a document in turn, each ended by a line break.
  * @module
  */
-import type { Documents } from '../../src/ports.ts'
+import type { Documents, PageSize } from '../../src/ports.ts'
 
 /** The key of the last document; null when there is none. */
 export function lastKey(body: string): string | null {
@@ -24,4 +24,16 @@ export function cutText(documents: Documents, bytes: number): Documents {
   }
   const kept = body.slice(0, end)
   return { ...documents, count, body: kept, last: lastKey(kept) }
+}
+
+/** Rows of the first page, whose documents may have any size. */
+const firstRows = 100
+
+// Half as much again as a page holds, so that few pages are read short and little is read for nothing.
+const surplus = 1.5
+
+/** How many rows to read for a page, by the bytes of a row on the page before. */
+export function rowsFor({ rows, bytes }: PageSize, bytesPerRow: number | undefined): number {
+  const fitting = bytesPerRow === undefined ? firstRows : Math.ceil(surplus * bytes / bytesPerRow)
+  return Math.max(1, Math.min(rows, fitting))
 }

@@ -3,7 +3,7 @@
  * @module
  */
 import type { Queryable } from '../../src/ports.ts'
-import { castKeys, type Rows } from './statements.ts'
+import { castKeys, type KeyedTable } from './statements.ts'
 
 /** The SQLSTATE of an error of the driver or of Sequelize; empty when it has none. */
 export function sqlState(error: unknown): string {
@@ -13,7 +13,11 @@ export function sqlState(error: unknown): string {
 }
 
 /** The keys that can be cast to the key's type; halves those that cannot until the bad ones stand alone. */
-export async function castableKeys(db: Queryable, rows: Rows, keys: readonly string[]): Promise<string[]> {
+export async function castableKeys(
+  db: Queryable,
+  rows: Pick<KeyedTable, 'key'>,
+  keys: readonly string[],
+): Promise<string[]> {
   if (keys.length === 0) return []
   const { sql, values } = castKeys(rows, keys)
   try {

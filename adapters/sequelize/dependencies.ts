@@ -6,13 +6,14 @@
 import type { Dependency } from '../../src/ports.ts'
 import { quoteName, quoteTable } from '../../src/sql.ts'
 import { type Catalog, columnIn, columnsIn } from './catalog.ts'
-import { capturedValue, compareKey, keyOrder, keyText, splitKeySql } from './keys.ts'
+import { capturedValue, compareKey, type KeyColumn, keyOrder, keyText, splitKeySql } from './keys.ts'
 import type { Include, Place, Plan, Through } from './plan.ts'
 import { includesOf } from './reads.ts'
 import { column, fromInclude, upColumn, whereAll } from './scope.ts'
 import { tableId } from './tables.ts'
 
-const changed = `jsonb_array_elements($1) AS changed(image)`
+/** The rows that changed, as images of columns. */
+export const changed: string = `jsonb_array_elements($1) AS changed(image)`
 
 /** Dependencies of a plan: one for each place a table has in it. */
 export function dependenciesOf(plan: Plan, catalog: Catalog): Dependency[] {
@@ -22,7 +23,10 @@ export function dependenciesOf(plan: Plan, catalog: Catalog): Dependency[] {
       ? [dependency(plan, catalog, each.through, upKeys(plan, each, joinValues(catalog, each.through)))]
       : []),
   ])
-  return [{ ...dependency(plan, catalog, plan, ''), keys: ownKeys(plan, catalog), own: true }, ...includes]
+  return [
+    { ...dependency(plan, catalog, plan, ''), keys: ownKeys(columnsIn(catalog, plan, plan.key)), own: true },
+    ...includes,
+  ]
 }
 
 function dependency(plan: Plan, catalog: Catalog, place: Place, reached: string): Dependency {
@@ -30,9 +34,9 @@ function dependency(plan: Plan, catalog: Catalog, place: Place, reached: string)
     table: tableId(place.table),
     columns: readColumns(catalog, place),
     capture: plan.reads.find((each) => tableId(each.table) === tableId(place.table))!.capture,
-    keys: rootKeys(plan, catalog, reached),
+    keys: rootKeys(plan, columnsIn(catalog, plan, plan.key), reached),
     own: false,
-    allKeys: rootKeys(plan, catalog, ''),
+    allKeys: rootKeys(plan, columnsIn(catalog, plan, plan.key), ''),
   }
 }
 
@@ -42,18 +46,22 @@ export function readColumns(catalog: Catalog, place: Pick<Place, 'table' | 'colu
   return known?.rewritten ? [...known.columns.keys()] : [...place.columns]
 }
 
-function ownKeys(plan: Plan, catalog: Catalog): string {
-  const key = columnsIn(catalog, plan, plan.key)
+/** SQL of the keys of changed rows that are themselves documents. */
+export function ownKeys(key: readonly KeyColumn[]): string {
   const values = key.map((each) => `${capturedValue('changed.image', each)} AS ${quoteName(each.name)}`)
   return `SELECT ${keyText('k', key)} AS key FROM (SELECT ${values.join(', ')} FROM ${changed}) AS k`
 }
 
-function rootKeys(plan: Plan, catalog: Catalog, reached: string): string {
-  const key = columnsIn(catalog, plan, plan.key)
-  const above = `($2::text IS NULL OR ${compareKey(plan.alias, key, '>', splitKeySql('$2::text', key))})`
+/** SQL of the keys of the rows that a condition reaches, above the cursor; of all when it is empty. */
+export function rootKeys(
+  { table, alias }: Pick<Place, 'table' | 'alias'>,
+  key: readonly KeyColumn[],
+  reached: string,
+): string {
+  const above = `($2::text IS NULL OR ${compareKey(alias, key, '>', splitKeySql('$2::text', key))})`
   const where = whereAll([...(reached ? [reached] : []), above])
-  return `SELECT ${keyText(plan.alias, key)} AS key FROM ${quoteTable(plan.table)} AS ${quoteName(plan.alias)}` +
-    `${where} ORDER BY ${keyOrder(plan.alias, key)} LIMIT $3`
+  return `SELECT ${keyText(alias, key)} AS key FROM ${quoteTable(table)} AS ${quoteName(alias)}` +
+    `${where} ORDER BY ${keyOrder(alias, key)} LIMIT $3`
 }
 
 // Values of the parent's joined column, from images of the include's own rows. Old images name former parents.

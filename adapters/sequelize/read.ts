@@ -6,7 +6,7 @@ import type { Documents, KeyRange, PageSize, Queryable } from '../../src/ports.t
 import { castableKeys, sqlState } from './castable.ts'
 import { keyText } from './keys.ts'
 import type { Reading } from './reading.ts'
-import { cutText, lastKey } from './bulk-lines.ts'
+import { cutText, lastKey, rowsFor } from './bulk-lines.ts'
 import { rowDocuments, type RowsLimits } from './rows.ts'
 import { bulkText, countRows, cutKeys, keyedRows, pageSelect, rangeRows, type Statement } from './statements.ts'
 
@@ -92,12 +92,6 @@ async function run<Row extends object>(db: Queryable, { sql, values }: Statement
   return await db.query<Row>(sql, values)
 }
 
-/** Rows of the first page, whose documents may have any size. */
-const firstRows = 100
-
-// Half as much again as a page holds, so that few pages are read short and little is read for nothing.
-const surplus = 1.5
-
 async function textPage(
   db: Queryable,
   reading: Reading,
@@ -105,8 +99,7 @@ async function textPage(
   size: PageSize,
   version: string,
 ): Promise<Documents> {
-  const fitting = reading.bytesPerRow === undefined ? firstRows : Math.ceil(surplus * size.bytes / reading.bytesPerRow)
-  const rows = Math.max(1, Math.min(size.rows, fitting))
+  const rows = rowsFor(size, reading.bytesPerRow)
   const documents = await textDocuments(db, reading, rangeRows(reading, pageSelect(reading), range, rows), {
     version,
     keys: false,

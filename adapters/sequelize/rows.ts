@@ -38,23 +38,33 @@ export async function rowDocuments(
   limits: RowsLimits,
 ): Promise<Documents> {
   const rows = await readRows(making, keys)
+  return await linedDocuments(keys, async (key) => {
+    const row = rows.get(key)
+    return row && await lineOf(making, row)
+  }, limits)
+}
+
+/** Documents of keys in their order, as far as `bytes` go; a key without a line has none. */
+export async function linedDocuments(
+  keys: readonly string[],
+  line: (key: string) => Promise<string | undefined>,
+  limits: RowsLimits,
+): Promise<Documents> {
   const documents: Documents = { count: 0, body: '', keys: [], last: null, failed: [] }
   let bytes = 0
   for (const key of keys) {
     if (limits.bytes !== null && bytes >= limits.bytes) break
     documents.last = key
-    const row = rows.get(key)
-    if (!row) continue
-    const line = await lineOf(making, row).catch((error: unknown) =>
+    const made = await line(key).catch((error: unknown) =>
       void documents.failed!.push({ key, reason: messageOf(error) })
     )
-    if (line === undefined) continue
+    if (made === undefined) continue
     documents.body += `{"index":{"_id":${
       JSON.stringify(key)
-    },"version":${limits.version},"version_type":"external"}}\n${line}\n`
+    },"version":${limits.version},"version_type":"external"}}\n${made}\n`
     documents.keys.push(key)
     documents.count++
-    bytes += line.length
+    bytes += made.length
   }
   return documents
 }

@@ -4,8 +4,7 @@
  */
 import type { FindOptions, Model, ModelStatic } from 'sequelize'
 import { ElasticUmzugError } from '../../src/errors.ts'
-import type { Queryable } from '../../src/ports.ts'
-import { sqlState } from './castable.ts'
+import { keep } from '../kept.ts'
 import { dependenciesOf, readColumns } from './dependencies.ts'
 import { type Plan, type Reads, resolvePlan, type SequelizeSource } from './plan.ts'
 import { countDocuments, readKeys, readPage, splitKeys } from './read.ts'
@@ -42,15 +41,17 @@ export interface FromModelOptions<M extends Model = Model>
 export function fromModel<M extends Model>(model: ModelStatic<M>, options: FromModelOptions<M> = {}): SequelizeSource {
   assertModel(model)
   const { document, ...finder } = options
-  const readings = keepReading(() => resolvePlan(model, finder), document as MakeDocument | undefined)
+  let plan: Plan | undefined
+  const planned = () => plan ??= resolvePlan(model, finder)
+  const readings = keep((db) => prepareReading(db, planned(), document as MakeDocument | undefined))
   return {
     table: tableOf(model),
     sequelize: model.sequelize!,
     get tables() {
-      return readings.plan().reads.map((each) => each.table)
+      return planned().reads.map((each) => each.table)
     },
     get reads() {
-      return readings.plan().reads.map((each) => widened(each, readings.known()))
+      return planned().reads.map((each) => widened(each, readings.known()))
     },
     async dependencies(db) {
       const { plan, catalog } = await readings.prepare(db)
@@ -61,52 +62,6 @@ export function fromModel<M extends Model>(model: ModelStatic<M>, options: FromM
     byKeys: (db, keys, version) => readings.using(db, (reading) => readKeys(db, reading, keys, checked(version))),
     count: (db) => readings.using(db, (reading) => countDocuments(db, reading)),
     split: (db, parts) => readings.using(db, (reading) => splitKeys(db, reading, parts)),
-  }
-}
-
-interface Readings {
-  plan(): Plan
-  /** The last reading, when there is one. */
-  known(): Reading | undefined
-  /** Reads the catalog anew. */
-  prepare(db: Queryable): Promise<Reading>
-  /** Works with the kept reading. */
-  using<T>(db: Queryable, work: (reading: Reading) => Promise<T>): Promise<T>
-}
-
-function keepReading(resolve: () => Plan, document: MakeDocument | undefined): Readings {
-  let plan: Plan | undefined
-  let kept: Promise<Reading> | undefined
-  let known: Reading | undefined
-  const planned = () => plan ??= resolve()
-  const prepare = async (db: Queryable) => {
-    known = await prepareReading(db, planned(), document)
-    return known
-  }
-  const keep = (db: Queryable) => {
-    const made = prepare(db)
-    kept = made
-    // A failure is not kept: a migration may create what is missing.
-    made.catch(() => {
-      if (kept === made) kept = undefined
-    })
-    return made
-  }
-  return {
-    plan: planned,
-    known: () => known,
-    prepare: keep,
-    async using(db, work) {
-      const fresh = kept === undefined
-      const reading = await (kept ?? keep(db))
-      try {
-        return await work(reading)
-      } catch (error) {
-        // A migration may have changed a type or a column under a running process: look again, once.
-        if (fresh || !/^(22|42)/.test(sqlState(error))) throw error
-        return await work(await keep(db))
-      }
-    },
   }
 }
 

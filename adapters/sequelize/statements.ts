@@ -6,7 +6,7 @@ import type { KeyRange } from '../../src/ports.ts'
 import { quoteName, quoteTable } from '../../src/sql.ts'
 import type { Column } from './catalog.ts'
 import { type DocumentSql, pageColumns, pageName } from './documents.ts'
-import { boundKey, compareKey, keyOrder, keyText, splitKey } from './keys.ts'
+import { boundKey, compareKey, type KeyColumn, keyOrder, keyText, splitKey } from './keys.ts'
 import type { Plan } from './plan.ts'
 import { column, conditions, whereAll } from './scope.ts'
 
@@ -26,7 +26,13 @@ export interface Rows {
 const askedName = 'elastic_umzug_asked'
 const cutName = 'elastic_umzug_cut'
 
-function fromRows({ plan }: Rows): string {
+/** A table by its name and alias, with the types of its key. */
+export interface KeyedTable {
+  plan: Pick<Plan, 'table' | 'alias'>
+  key: readonly KeyColumn[]
+}
+
+function fromRows({ plan }: KeyedTable): string {
   return `${quoteTable(plan.table)} AS ${quoteName(plan.alias)}`
 }
 
@@ -64,7 +70,7 @@ export function keyedRows(rows: Rows, select: string, keys: readonly string[]): 
 }
 
 /** Tells whether keys can be cast to the key's type: fails when one cannot. */
-export function castKeys({ key }: Rows, keys: readonly string[]): Statement {
+export function castKeys({ key }: Pick<KeyedTable, 'key'>, keys: readonly string[]): Statement {
   const values = key.map((_, index) => keys.map((each) => splitKey(each, key.length)?.[index] ?? null))
   const lists = key.map(({ type }, index) => `($${index + 1}::text[])::${type}[] IS NULL`)
   return { sql: `SELECT ${lists.join(', ')}`, values }
@@ -112,7 +118,7 @@ export function countRows(rows: Rows): Statement {
  * Keys that cut the table into parts of about one size: it steps along the primary key's index, holding one key at
  * a time. All rows count, also those that are no documents.
  */
-export function cutKeys(rows: Rows, parts: number): Statement {
+export function cutKeys(rows: KeyedTable, parts: number): Statement {
   const { plan, key } = rows
   const columns = key.map(({ name }, index) => `${column(plan.alias, name)} AS k${index}`).join(', ')
   const order = keyOrder(plan.alias, key)
