@@ -34,6 +34,8 @@ export interface Library extends World {
   done(args: readonly string[], knobs?: Knobs): Promise<string>
   /** Starts a command. */
   start(args: readonly string[], knobs?: Knobs): Running
+  /** Starts another program, by its path. */
+  run(program: string, knobs?: Knobs): Running
   /** Starts an application process and waits until it works. */
   app(knobs?: Knobs): Promise<App>
   /** Rows of a statement on the database. */
@@ -78,6 +80,7 @@ export async function createLibrary(servers: WorldServers = {}, fixed: Knobs = {
       return ended.stdout
     },
     start: (args, knobs = {}) => launch(args, knobs),
+    run: (program, knobs = {}) => launch([], knobs, program),
     app: (knobs = {}) => startApp(launch([], knobs, `${folder}/app.ts`)),
     sql: async <Row>(text: string, values: unknown[] = []) => (await pool.query(text, values)).rows as Row[],
     async hold(lock) {

@@ -1,0 +1,119 @@
+/**
+ * The guards of the protocol, each with the edit that takes it away.
+ * @module
+ */
+
+/** One edit of a source file. */
+export interface Edit {
+  file: string
+  find: RegExp
+  /** Put in its place; `$1` and the like as in `replace`. */
+  replace: string
+}
+
+/** A guard taken away. */
+export interface Mutation {
+  /** What is wrong then. */
+  title: string
+  edits: readonly Edit[]
+  /** The weather it shows in. */
+  weather: 'punctual' | 'late'
+}
+
+const giveBackAll =
+  `giveBack(deps, served, batch, batch.claimed.map((each) => ({ ...each, reason: 'broken', counts: false })))`
+
+/** All of them, by name. */
+export const mutations: Readonly<Record<string, Mutation>> = {
+  'number-after-read': {
+    title: 'the number is drawn after the rows are read',
+    weather: 'late',
+    edits: [
+      {
+        file: 'src/search/populate.ts',
+        find: /const number = await drawNumber\(store\)\n\s*return await (source\.page\(.*), number\)/,
+        replace: `const early = await $1, '0')
+  const number = await drawNumber(store)
+  return { ...early, body: early.body.replaceAll('"version":0,', \`"version":\${number},\`) }`,
+      },
+      {
+        file: 'src/queue/process.ts',
+        find: /const version = await drawNumber\(store\)\n\s*const documents = await (source\.byKeys\(.*), version\)/,
+        replace: `const early = await $1, '0')
+  const version = await drawNumber(store)
+  const documents = { ...early, body: early.body.replaceAll('"version":0,', \`"version":\${version},\`) }`,
+      },
+    ],
+  },
+  'no-generation': {
+    title: 'the generation is not compared when a claim is settled',
+    weather: 'punctual',
+    edits: [{
+      file: 'src/queue/pending.ts',
+      find: /p\.generation = d\.generation AS unmoved/,
+      replace: 'true AS unmoved',
+    }],
+  },
+  'token-per-process': {
+    title: 'a process uses one token for all its claims',
+    weather: 'punctual',
+    edits: [
+      {
+        file: 'src/queue/process.ts',
+        find: /const token = crypto\.randomUUID\(\)/,
+        replace: 'const token = processToken',
+      },
+      { file: 'src/queue/process.ts', find: /$/, replace: '\nconst processToken = crypto.randomUUID()\n' },
+    ],
+  },
+  'release-unanswered': {
+    title: 'a claim is released after a request without answer',
+    weather: 'punctual',
+    edits: [{
+      file: 'src/queue/process.ts',
+      find: /(\n\s*if \(outcome\.kind === 'unanswered'\))/,
+      replace: `\n  if (outcome.kind === 'unanswered') await ${giveBackAll}$1`,
+    }],
+  },
+  'client-retries': {
+    title: 'the client sends a request again by itself',
+    weather: 'punctual',
+    edits: [{ file: 'adapters/elasticsearch/client.ts', find: /maxRetries: 0/, replace: 'maxRetries: 3' }],
+  },
+  'no-reapply': {
+    title: 'deletes are not applied again after a populate',
+    weather: 'punctual',
+    edits: [{ file: 'src/search/fill.ts', find: /\n\s*await reapplyDeletes\(.*\)/, replace: '' }],
+  },
+  'early-versions': {
+    title: 'the versions are listed before the changes are taken',
+    weather: 'punctual',
+    edits: [
+      {
+        file: 'src/queue/changes.ts',
+        find: /(\n\s*const sql = `SELECT \$\{store\.name\('dispatch'\)\})/,
+        replace: `
+    await tx.query(\`SELECT set_config('torture.versions', (SELECT array_agg(id) FROM \${store.table.index_versions})::text, true)\`)$1`,
+      },
+      {
+        file: 'src/store/dispatch.ts',
+        find: /ON v\.state <> 'dropped' AND/,
+        replace: `ON v.state <> 'dropped' AND v.id = ANY (current_setting('torture.versions')::bigint[]) AND`,
+      },
+    ],
+  },
+  'no-template': {
+    title: 'the cluster may create an index by itself',
+    weather: 'late',
+    edits: [{ file: 'src/search/physical.ts', find: /\n\s*await forbidAutoCreate\(.*\)/, replace: '' }],
+  },
+  'late-deadline': {
+    title: 'the deadline is counted from the sending',
+    weather: 'punctual',
+    edits: [{
+      file: 'src/queue/process.ts',
+      find: /const timeLeft = batch\.deadline - started/,
+      replace: 'const timeLeft = deps.leaseMs * 0.8',
+    }],
+  },
+}

@@ -1,0 +1,237 @@
+/**
+ * An HTTP proxy in front of Elasticsearch that delays, loses, doubles and refuses requests, and cuts answers, as its seed says.
+ *
+ * Two kinds of weather, after the two faults that the protocol of synchronisation holds against: `punctual` requests arrive
+ * before their deadline or never, while the cluster may forget deletes at any moment; `late` ones arrive long after it,
+ * while deletes are remembered. Both at once nobody can hold.
+ * @module
+ */
+import { Buffer } from 'node:buffer'
+import { createServer, type IncomingMessage, request, type Server } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { freePort } from '../support/servers/ports.ts'
+
+/** How requests fare. */
+export type Weather = 'calm' | 'punctual' | 'late'
+
+/** One copy of a request that reached the cluster. */
+export interface Copy {
+  /** Milliseconds since 1970. */
+  sentAt: number
+  answeredAt?: number
+  status?: number
+  answer?: string
+  fault?: string
+}
+
+/** A bulk request, as it fared. */
+export interface Bulk {
+  arrivedAt: number
+  /** Milliseconds it has, by its own word. */
+  timeoutMs: number
+  alias: string
+  body: string
+  fate: string
+  copies: Copy[]
+  /** What the sender was told; undefined when its connection was cut. */
+  told?: number
+}
+
+/** A running proxy. */
+export interface BadProxy {
+  readonly url: string
+  /** Bulk requests since the last `forget`. */
+  readonly bulks: Bulk[]
+  weather: Weather
+  forget(): void
+  /** Refuses connections for some time. */
+  away(ms: number): Promise<void>
+  /** Resolves when no copy is held back any more. */
+  landed(): Promise<void>
+  stop(): Promise<void>
+}
+
+interface Answer {
+  status: number
+  body: string
+}
+
+/** A request on its way, and what may be done with it. */
+interface Passing {
+  random: () => number
+  timeoutMs: number
+  late: boolean
+  send(): Promise<Answer>
+  /** Sends it after a time; nobody waits for the answer. */
+  sendLater(ms: number): void
+}
+
+/** Does something with a request; gives the answer, or nothing to cut the connection. */
+type Fate = (passing: Passing) => Promise<Answer | undefined>
+
+const answer = (status: number): Answer => ({
+  status,
+  body: JSON.stringify({ error: { reason: 'the proxy says so' } }),
+})
+/** When a copy lands that its sender does not hear of: within its time, or up to four times as late. */
+const landing = ({ random, timeoutMs, late }: Passing) => timeoutMs * (late ? 4 * random() : 0.1 + 0.85 * random())
+
+const fates: Record<string, Fate> = {
+  pass: ({ send }) => send(),
+  async delay(passing) {
+    await sleep(passing.timeoutMs * 0.8 * passing.random())
+    return await passing.send()
+  },
+  lose: () => Promise.resolve(undefined),
+  async hang({ timeoutMs }) {
+    await sleep(timeoutMs)
+    return undefined
+  },
+  async 'cut answer'({ send }) {
+    await send()
+    return undefined
+  },
+  'cut, lands later'(passing) {
+    passing.sendLater(landing(passing))
+    return Promise.resolve(undefined)
+  },
+  async 'cut answer, second copy lands later'(passing) {
+    passing.sendLater(landing(passing))
+    await passing.send()
+    return undefined
+  },
+  // Where deletes may be forgotten, no copy may land after an answer: nobody could know of it.
+  async double(passing) {
+    if (passing.late) passing.sendLater(landing(passing))
+    else await passing.send()
+    return await passing.send()
+  },
+  'too many': () => Promise.resolve(answer(429)),
+  'gateway timeout, lands later'(passing) {
+    passing.sendLater(landing(passing))
+    return Promise.resolve(answer(504))
+  },
+}
+
+const bulkWeights: [string, number][] = [
+  ['pass', 60],
+  ['delay', 12],
+  ['lose', 3],
+  ['hang', 1],
+  ['cut answer', 5],
+  ['cut, lands later', 8],
+  ['cut answer, second copy lands later', 3],
+  ['double', 4],
+  ['too many', 2],
+  ['gateway timeout, lands later', 2],
+]
+const otherWeights: [string, number][] = [['pass', 92], ['delay', 4], ['lose', 1], ['cut answer', 2], ['too many', 1]]
+
+/** Picks one of some by weight. */
+export function pick<T>(random: () => number, weights: readonly (readonly [T, number])[]): T {
+  let left = random() * weights.reduce((sum, [, weight]) => sum + weight, 0)
+  for (const [each, weight] of weights) if ((left -= weight) < 0) return each
+  return weights[0]![0]
+}
+
+/** Starts a proxy; `target` is asked for with every request. */
+export async function startBadProxy(target: string, random: () => number): Promise<BadProxy> {
+  // Not one that the system chooses: while the proxy is away, it could give it to somebody else.
+  const port = await freePort()
+  let server: Server | undefined
+  let bulks: Bulk[] = []
+  const held = new Set<Promise<unknown>>()
+  const serve = async (incoming: IncomingMessage): Promise<Answer | undefined> => {
+    const { url: path = '/' } = incoming
+    const body = await textOf(incoming)
+    const isBulk = path.includes('/_bulk')
+    const { weather } = proxy
+    const fate = weather === 'calm' ? 'pass' : pick(random, isBulk ? bulkWeights : otherWeights)
+    const timeoutMs = isBulk ? Number.parseInt(new URL(path, target).searchParams.get('timeout') ?? '300') : 300
+    const bulk: Bulk = { arrivedAt: Date.now(), timeoutMs, alias: path.split('/')[1]!, body, fate, copies: [] }
+    if (isBulk) bulks.push(bulk)
+    const send = async () => {
+      const copy: Copy = { sentAt: Date.now() }
+      bulk.copies.push(copy)
+      try {
+        const got = await forward(target, incoming, body)
+        Object.assign(copy, { answeredAt: Date.now(), status: got.status, answer: got.body })
+        return got
+      } catch (error) {
+        copy.fault = String(error)
+        throw error
+      }
+    }
+    const hold = (work: Promise<unknown>) => {
+      const ended: Promise<unknown> = work.catch(() => {}).finally(() => held.delete(ended))
+      held.add(ended)
+    }
+    const late = weather === 'late'
+    const sendLater = (ms: number) => hold(sleep(ms).then(send))
+    const answering = fates[fate]!({ random, timeoutMs, late, send, sendLater })
+    hold(answering)
+    const told = await answering
+    if (told) bulk.told = told.status
+    return told
+  }
+  const open = async () => {
+    server = createServer((incoming, outgoing) => {
+      serve(incoming).then((told) => {
+        if (!told) return void outgoing.destroy()
+        const headers = { 'content-type': 'application/json', 'x-elastic-product': 'Elasticsearch' }
+        outgoing.writeHead(told.status, headers).end(incoming.method === 'HEAD' ? undefined : told.body)
+      }).catch(() => outgoing.destroy())
+    })
+    await new Promise<void>((resolve) => server!.listen(port, '127.0.0.1', resolve))
+  }
+  const close = async () => {
+    const closing = server
+    server = undefined
+    if (!closing) return
+    const closed = new Promise<void>((resolve) => closing.close(() => resolve()))
+    closing.closeAllConnections()
+    await closed
+  }
+  const proxy: BadProxy = {
+    get url() {
+      return `http://127.0.0.1:${port}`
+    },
+    get bulks() {
+      return bulks
+    },
+    weather: 'calm',
+    forget: () => void (bulks = []),
+    async away(ms) {
+      if (!server) return
+      await close()
+      await sleep(ms)
+      await open()
+    },
+    async landed() {
+      while (held.size > 0) await Promise.all(held)
+    },
+    stop: close,
+  }
+  await open()
+  return proxy
+}
+
+function forward(target: string, { method, url, headers }: IncomingMessage, body: string): Promise<Answer> {
+  const { 'content-type': type, accept } = headers
+  const wanted: Record<string, string> = { 'content-length': String(Buffer.byteLength(body)), connection: 'close' }
+  if (type) wanted['content-type'] = type
+  if (accept) wanted.accept = accept
+  return new Promise((resolve, reject) => {
+    const options = { method: method ?? 'GET', headers: wanted, agent: false } as const
+    const sent = request(new URL(url ?? '/', target), options, (answer) => {
+      textOf(answer).then((text) => resolve({ status: answer.statusCode ?? 502, body: text }), reject)
+    })
+    sent.once('error', reject).end(body)
+  })
+}
+
+async function textOf(stream: IncomingMessage): Promise<string> {
+  const parts: Uint8Array[] = []
+  for await (const part of stream) parts.push(part as Uint8Array)
+  return Buffer.concat(parts).toString('utf8')
+}

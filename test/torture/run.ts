@@ -1,0 +1,254 @@
+/**
+ * A torture: processes write, work and build while others are killed, stopped and cut off; in the end every row and every
+ * document must agree.
+ * @module
+ */
+import process from 'node:process'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { randomFrom } from '../fixtures/library/writes.ts'
+import { createLibrary, type Library } from '../support/library.ts'
+import { startOwn, waitFor, whyNoOwn } from '../support/world.ts'
+import type { Server } from '../support/servers/servers.ts'
+import { check, clear, unwritten } from './check.ts'
+import { type Job, openSlot, signal, type Slot } from './crew.ts'
+import { drawPlan, type Plan, printPlan } from './plan.ts'
+import { type BadProxy, startBadProxy, type Weather } from './proxy.ts'
+import { createStriker, type Striker } from './strikes.ts'
+import { clearTrace, historyOf, installTrace } from './trace.ts'
+
+/** How to torture. */
+export interface TortureOptions {
+  seed: number
+  lengthMs: number
+  /** Length of a round, after which everything is compared. Default 20,000. */
+  roundMs?: number
+  /** What captures the changes. */
+  capture: 'hooks' | 'triggers' | 'mixed'
+  /** Which servers are started for it, and killed; the others are those of the environment. */
+  own: readonly ('postgres' | 'elasticsearch')[]
+  /** Of all rounds; default: by the seed. */
+  weather?: Weather
+  print(line: string): void
+}
+
+/** How it went. */
+export interface Outcome {
+  /** Lines about what went wrong; empty when nothing did. */
+  faults: string[]
+  /** Everything that helps to understand it. */
+  report: string[]
+  rounds: number
+  writes: number
+  strikes: Record<string, number>
+}
+
+const leaseMs = 1_500
+const rows = 600
+/** What a builder may meet only when something is wrong. */
+const wrongCodes =
+  /VERIFY_FAILED|DOCUMENT_REFUSED|MAPPING_REFUSED|SOURCE_INVALID|"step":.*(?:TypeError|is not a function)/
+
+interface Scene {
+  options: TortureOptions
+  library: Library
+  proxy: BadProxy
+  random: () => number
+  servers: Partial<Record<'postgres' | 'elasticsearch', Server>>
+  striker: Striker
+  writers: Slot[]
+  slots: Slot[]
+  builder: Slot
+  faults: string[]
+  quiet: boolean
+}
+
+/** Runs a torture to its end, or to the first round that went wrong. */
+export async function torture(options: TortureOptions): Promise<Outcome> {
+  const { own } = options
+  for (const kind of own) {
+    const reason = await whyNoOwn(kind)
+    if (reason !== undefined) throw new Error(reason)
+  }
+  const started = await Promise.all(own.map(async (kind) => [kind, await startOwn(kind)] as const))
+  const servers = Object.fromEntries(started) as Scene['servers']
+  const library = await createLibrary({
+    ...(servers.postgres ? { databaseUrl: servers.postgres.url } : {}),
+    ...(servers.elasticsearch ? { elasticsearchUrl: servers.elasticsearch.url } : {}),
+  }, { LEASE_MS: leaseMs, BATCH_SIZE: 30, POLL_MS: 30, ROWS: rows })
+  try {
+    return await tortured(options, library, servers)
+  } finally {
+    // Where both servers end anyway, what is on them need not be removed.
+    await library.drop().catch((error) => options.print(`the world could not be removed: ${error}`))
+    await Promise.all(started.map(([, server]) => server.stop()))
+  }
+}
+
+async function tortured(options: TortureOptions, library: Library, servers: Scene['servers']): Promise<Outcome> {
+  const random = randomFrom(options.seed)
+  const proxy = await startBadProxy(library.elasticsearchUrl, randomFrom(options.seed + 1))
+  await library.done(['up'])
+  await installTrace(library)
+  const scene = openScene(options, library, proxy, random, servers)
+  const outcome: Outcome = { faults: scene.faults, report: [], rounds: 0, writes: 0, strikes: scene.striker.counts }
+  try {
+    for (const until = Date.now() + options.lengthMs; Date.now() < until && scene.faults.length === 0;) {
+      const left = until - Date.now()
+      const roundMs = options.roundMs ?? 20_000
+      const plan = drawPlan(random, {
+        lengthMs: left < 1.5 * roundMs ? left : roundMs,
+        leaseMs,
+        ownPostgres: servers.postgres !== undefined,
+        ownElasticsearch: servers.elasticsearch !== undefined,
+        weather: options.weather ?? (random() < 0.7 ? 'punctual' : 'late'),
+      })
+      outcome.rounds++
+      await round(scene, plan)
+      if (scene.faults.length > 0) outcome.report = await reportOf(scene, plan)
+      else await forget(scene)
+    }
+  } finally {
+    outcome.writes = sum(scene.writers.map((each) => each.total('writes')))
+    for (const each of scene.slots) for (const pid of pidsOf(each)) signal(pid, 'SIGCONT')
+    await Promise.all(scene.slots.map((each) => each.dismiss()))
+    await proxy.landed()
+    await proxy.stop()
+  }
+  return outcome
+}
+
+function openScene(
+  options: TortureOptions,
+  library: Library,
+  proxy: BadProxy,
+  random: () => number,
+  servers: Scene['servers'],
+): Scene {
+  const scene = { options, library, proxy, random, servers, faults: [], quiet: true } as unknown as Scene
+  const job = (name: string, capture: string, revision: () => number, rest: Partial<Job>): Job => ({
+    name,
+    knobs: () => ({
+      ELASTICSEARCH_URL: proxy.url,
+      CAPTURE: capture,
+      RAW: options.capture === 'triggers' ? 1 : undefined,
+      REVISION: revision(),
+      QUIET: scene.quiet ? 1 : undefined,
+      SEED: Math.floor(random() * 1e9),
+      PGAPPNAME: name,
+    }),
+    onLine: (line) => heard(scene, name, line),
+    ...rest,
+  })
+  const [one, two] = options.capture === 'mixed' ? ['hooks', 'triggers'] : [options.capture, options.capture]
+  scene.writers = [
+    openSlot(library, job('writer 1', one!, () => 1, { program: 'writer.ts' })),
+    openSlot(library, job('writer 2', two!, () => 2, { program: 'writer.ts' })),
+  ]
+  scene.builder = openSlot(library, job('builder', two!, () => random() < 0.5 ? 1 : 2, { program: 'builder.ts' }))
+  scene.slots = [
+    ...scene.writers,
+    openSlot(library, job('worker 1', one!, () => 1, { args: ['queue:work'] })),
+    openSlot(library, job('worker 2', two!, () => 2, { args: ['queue:work'] })),
+    scene.builder,
+  ]
+  scene.striker = createStriker(scene)
+  return scene
+}
+
+function heard(scene: Scene, name: string, line: string): void {
+  if (line.startsWith('{"state"')) {
+    return
+  }
+  if (name === 'builder' && wrongCodes.test(line)) scene.faults.push(`the builder failed: ${line}`)
+  scene.striker.note(`${name}: ${line.slice(0, 300)}`)
+}
+
+async function round(scene: Scene, plan: Plan): Promise<void> {
+  const { options, proxy, striker } = scene
+  options.print(`seed ${options.seed}: ${plan.events.length} events, requests are ${plan.weather}`)
+  scene.quiet = false
+  await toggle(scene)
+  if (scene.builder.running === undefined) scene.builder.resume()
+  proxy.weather = plan.weather
+  const started = Date.now()
+  for (const event of plan.events) {
+    await sleep(Math.max(0, started + event.at - Date.now()))
+    if (scene.faults.length > 0) break
+    striker.strike(event)
+  }
+  await calm(scene)
+  if (scene.faults.length === 0) scene.faults.push(...await check(scene.library))
+}
+
+// Everybody lives, nobody writes, nothing is under way.
+async function calm(scene: Scene): Promise<void> {
+  const { proxy, striker, library, options } = scene
+  proxy.weather = 'calm'
+  const step = (what: string) => process.env.TORTURE_STEPS && options.print(`  ${what}`)
+  step('calm')
+  await striker.settle()
+  scene.quiet = true
+  step('settled')
+  await toggle(scene)
+  step('quiet')
+  await scene.builder.dismiss()
+  step('builder gone')
+  await proxy.landed()
+  await clear(library)
+  step('cleared')
+  const up = await library.cli(['up'], { REVISION: scene.random() < 0.5 ? 1 : 2 })
+  if (up.code !== 0) scene.faults.push(`up failed when all was well again: ${up.stdout}${up.stderr}`)
+  step('up')
+  const nothing = async () => (await unwritten(library)).length === 0
+  await waitFor(nothing, { timeoutMs: 40_000, everyMs: 100 }).catch(async () => {
+    scene.faults.push(...(await unwritten(library)).slice(0, 5).map((each) => `it was never written: ${each}`))
+  })
+}
+
+// A writer that starts just now reads from its environment whether it is to be quiet.
+async function toggle(scene: Scene): Promise<void> {
+  const isRight = (each: Slot) => {
+    const { state } = each.last()
+    return state !== undefined && (state === 'quiet') === scene.quiet
+  }
+  const told = new Set<unknown>()
+  await waitFor(() => {
+    for (const each of scene.writers) {
+      const { running } = each
+      if (!running || each.last().state === undefined || isRight(each) || told.has(running)) continue
+      told.add(running)
+      running.kill('SIGUSR2')
+    }
+    return scene.writers.every(isRight)
+  }, { timeoutMs: 60_000 })
+}
+
+async function forget({ library, proxy, striker, options }: Scene): Promise<void> {
+  proxy.forget()
+  striker.forget()
+  await clearTrace(library)
+  options.print('all rows and documents agree')
+}
+
+async function reportOf({ options, faults, library, proxy, striker }: Scene, plan: Plan): Promise<string[]> {
+  const lines = [
+    `seed ${options.seed}, capture ${options.capture}`,
+    '',
+    'Plan:',
+    ...printPlan(plan),
+    '',
+    'What was done:',
+  ]
+  lines.push(...striker.log.map(({ at, what }) => `${new Date(at).toISOString().slice(11, 23)} ${what}`))
+  const keys = new Set(faults.flatMap((each) => /^\S+ (.*?): (?:missing|different|too much)/s.exec(each)?.[1] ?? []))
+  for (const key of [...keys].slice(0, 3)) {
+    lines.push('', `History of ${key}:`, ...await historyOf(library, proxy.bulks, striker.log, key))
+  }
+  return lines
+}
+
+function pidsOf({ running }: Slot): number[] {
+  return running ? [running.pid] : []
+}
+
+const sum = (numbers: number[]) => numbers.reduce((a, b) => a + b, 0)

@@ -1,0 +1,157 @@
+/**
+ * Carries out what the plan says.
+ * @module
+ */
+import { readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Library } from '../support/library.ts'
+import type { Server } from '../support/servers/servers.ts'
+import { killTree, waitFor } from '../support/world.ts'
+import { pause, signal, type Slot } from './crew.ts'
+import type { Event, Strike } from './plan.ts'
+import type { BadProxy } from './proxy.ts'
+
+/** What can be struck. */
+export interface Targets {
+  library: Library
+  proxy: BadProxy
+  slots: readonly Slot[]
+  servers: Partial<Record<'postgres' | 'elasticsearch', Server>>
+}
+
+/** Carries out events. */
+export interface Striker {
+  readonly counts: Record<string, number>
+  /** What was done, and what processes said, with times in milliseconds since 1970. */
+  readonly log: readonly { at: number; what: string }[]
+  note(what: string): void
+  /** Begins an event; whoever is struck is not waited for. */
+  strike(event: Event): void
+  /** Resolves when every event is over, and both servers answer. */
+  settle(): Promise<void>
+  forget(): void
+}
+
+/** Makes a striker. */
+export function createStriker(targets: Targets): Striker {
+  const counts: Record<string, number> = {}
+  let log: { at: number; what: string }[] = []
+  const under = new Set<Promise<void>>()
+  const note = (what: string) => void log.push({ at: Date.now(), what })
+  return {
+    counts,
+    get log() {
+      return log
+    },
+    note,
+    strike(event) {
+      const work = strikes[event.strike](targets, event)
+        .then((what) => {
+          if (what === undefined) return
+          counts[event.strike] = (counts[event.strike] ?? 0) + 1
+          note(`${event.strike}: ${what}`)
+        })
+        .catch((error) => note(`${event.strike}: could not be done: ${error}`))
+        .finally(() => under.delete(work))
+      under.add(work)
+    },
+    async settle() {
+      while (under.size > 0) await Promise.all(under)
+      await waitFor(() => targets.library.sql('SELECT 1'), { timeoutMs: 60_000 })
+      await waitFor(() => targets.library.client.cluster.health({ wait_for_status: 'yellow', timeout: '1s' }), {
+        timeoutMs: 60_000,
+      })
+    },
+    forget: () => void (log = []),
+  }
+}
+
+/** Does it; gives what it did, or nothing when there was nobody to do it to. */
+type Blow = (targets: Targets, event: Event) => Promise<string | undefined>
+
+const strikes: Record<Strike, Blow> = {
+  async kill({ slots }, { whom }) {
+    const slot = oneOf(slots, whom)
+    if (!slot?.running) return undefined
+    await killTree(slot.running)
+    return slot.name
+  },
+  async stop({ slots }, { whom, ms }) {
+    const slot = oneOf(slots, whom)
+    if (!slot?.running) return undefined
+    const began = new Date().toISOString().slice(17, 23)
+    await pause(slot.running, ms)
+    return `${slot.name}, from ${began} for ${Math.round(ms)} ms`
+  },
+  end({ slots }, { whom }) {
+    const slot = oneOf(slots, whom)
+    slot?.running?.kill('SIGTERM')
+    return Promise.resolve(slot?.name)
+  },
+  // As time or a restart does; the setting is the one that the version was made with.
+  async 'forget deletes'({ library: { client, prefix } }) {
+    const index = `${prefix}*`
+    const set = (gc_deletes: string) => client.indices.putSettings({ index, settings: { gc_deletes } })
+    await set('0s')
+    await client.indices.refresh({ index })
+    await set('10m')
+    return 'done'
+  },
+  async 'close and open'({ library: { client, prefix } }) {
+    const index = `${prefix}*`
+    await client.indices.flush({ index, force: true })
+    await client.indices.close({ index })
+    await client.indices.open({ index })
+    return 'done'
+  },
+  async 'end backends'({ library }, { whom }) {
+    const rows = await library.sql(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+       WHERE datname = current_database() AND pid <> pg_backend_pid() AND mod(pid, 3) = $1`,
+      [Math.floor(whom * 3)],
+    )
+    return `${rows.length}`
+  },
+  async 'freeze backends'({ library }, { whom, ms }) {
+    const rows = await library.sql<{ pid: number; client_port: number }>(
+      `SELECT pid, client_port FROM pg_stat_activity
+       WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend' ORDER BY pid`,
+    )
+    const row = oneOf(rows, whom)
+    if (!row || !isPostgres(row.pid)) return undefined
+    signal(row.pid, 'SIGSTOP')
+    await sleep(ms)
+    signal(row.pid, 'SIGCONT')
+    return `${row.pid} for ${Math.round(ms)} ms`
+  },
+  async 'crash postgres'({ servers: { postgres } }, { ms }) {
+    if (!postgres) return undefined
+    await postgres.kill()
+    await sleep(ms)
+    await postgres.start()
+    return 'it is back'
+  },
+  async 'search away'({ proxy }, { ms }) {
+    await proxy.away(ms)
+    return `for ${Math.round(ms)} ms`
+  },
+  async 'kill elasticsearch'({ servers: { elasticsearch } }) {
+    if (!elasticsearch) return undefined
+    await elasticsearch.kill()
+    await elasticsearch.start()
+    return 'it is back'
+  },
+}
+
+function oneOf<T>(all: readonly T[], whom: number): T | undefined {
+  return all[Math.floor(whom * all.length)]
+}
+
+// Not where the server runs in a container: its numbers are others.
+function isPostgres(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').startsWith('postgres')
+  } catch {
+    return false
+  }
+}
