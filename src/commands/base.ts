@@ -36,6 +36,14 @@ export interface CommandOptions {
   signal?: AbortSignal | undefined
 }
 
+/** How a command is recorded. */
+export interface RunOptions extends CommandOptions {
+  /** False lets it run beside others: it takes no run lock. */
+  exclusive?: boolean
+  /** What it is about. */
+  target?: string
+}
+
 /** A command on its way: one recorded action. */
 export interface Run {
   readonly action: Action
@@ -61,8 +69,8 @@ export interface Base {
   needSearch(): SearchClient
   workerOptions(): WorkerOptions
   lifecycle(run: Run): LifecycleDeps
-  /** Runs the work as one recorded action under the run lock. */
-  run<T>(name: string, options: CommandOptions, work: (run: Run) => Promise<T>): Promise<T>
+  /** Runs the work as one recorded action, under the run lock unless told otherwise. */
+  run<T>(name: string, options: RunOptions, work: (run: Run) => Promise<T>): Promise<T>
 }
 
 /** Checks the config and puts the parts together; connects to nothing yet. */
@@ -129,12 +137,13 @@ function lifecycle(base: Base, { action, signal, say }: Run): LifecycleDeps {
 async function recorded<T>(
   base: Base,
   name: string,
-  { onLine, signal }: CommandOptions,
+  { onLine, signal, exclusive = true, target }: RunOptions,
   work: (run: Run) => Promise<T>,
 ): Promise<T> {
   const { store, runtime, emitter } = base
   const tell = onLine ?? (() => {})
-  const options = { action: name, origin: originOf(base), clock: runtime.clock, exclusive: true, onLine: tell, signal }
+  const about = { action: name, target: target ?? null, origin: originOf(base) }
+  const options = { ...about, clock: runtime.clock, exclusive, onLine: tell, signal }
   return await withAction(store, options, async (action) => {
     let logged: Promise<unknown> = Promise.resolve()
     const say = (line: string) => {

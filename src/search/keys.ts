@@ -1,12 +1,20 @@
 /**
- * Keys of the documents in an index.
+ * Keys and contents of the documents in an index.
  * @module
  */
 import type { SearchClient } from '../ports.ts'
 import { assertAnswer } from './bulk.ts'
 import { refresh } from './physical.ts'
 
-const keepAlive = '2m'
+// Between two pages the reader may wait for the queue.
+const keepAlive = '10m'
+
+/** A document's key and external version. */
+export interface Numbered {
+  key: string
+  /** Rounded above 2^53. */
+  version: number
+}
 
 /** Keys of every document that was written before the call, in pages. */
 export async function* documentKeys(
@@ -14,6 +22,15 @@ export async function* documentKeys(
   name: string,
   size: number = 1_000,
 ): AsyncGenerator<string[]> {
+  for await (const page of documentVersions(search, name, size)) yield page.map((each) => each.key)
+}
+
+/** Keys and versions of every document that was written before the call, in pages. */
+export async function* documentVersions(
+  search: SearchClient,
+  name: string,
+  size: number = 1_000,
+): AsyncGenerator<Numbered[]> {
   await refresh(search, name)
   const path = `/${encodeURIComponent(name)}/_pit`
   const opened = await search.request<{ id: string }>({ method: 'POST', path, query: { keep_alive: keepAlive } })
@@ -23,7 +40,7 @@ export async function* documentKeys(
     let after: unknown[] | undefined
     for (;;) {
       const hits = await nextHits(search, { id, size, after })
-      if (hits.length > 0) yield hits.map((each) => each._id)
+      if (hits.length > 0) yield hits.map(({ _id: key, _version: version }) => ({ key, version }))
       if (hits.length < size) return
       after = hits[hits.length - 1]!.sort
     }
@@ -34,6 +51,7 @@ export async function* documentKeys(
 
 interface Hit {
   _id: string
+  _version: number
   sort: unknown[]
 }
 
@@ -49,6 +67,7 @@ async function nextHits(
     body: {
       size,
       _source: false,
+      version: true,
       track_total_hits: false,
       pit: { id, keep_alive: keepAlive },
       sort: [{ _shard_doc: 'asc' }],
@@ -59,15 +78,36 @@ async function nextHits(
   return body.hits.hits
 }
 
-/** Which of some keys have a document; sees what was written before the call, refreshed or not. */
-export async function existingKeys(search: SearchClient, name: string, keys: readonly string[]): Promise<Set<string>> {
-  if (keys.length === 0) return new Set()
-  const { status, body } = await search.request<{ docs: { _id: string; found?: boolean }[] }>({
+/** A document as it is stored. */
+export interface StoredDocument extends Numbered {
+  /** Its content, parsed; undefined where it was not asked for. */
+  content: unknown
+}
+
+/** The documents of some keys, as far as there are any; sees what was written before the call, refreshed or not. */
+export async function readDocuments(
+  search: SearchClient,
+  name: string,
+  keys: readonly string[],
+  contents: boolean,
+): Promise<Map<string, StoredDocument>> {
+  if (keys.length === 0) return new Map()
+  const { status, body } = await search.request<{ docs: Found[] }>({
     method: 'POST',
     path: `/${encodeURIComponent(name)}/_mget`,
-    query: { _source: false },
+    query: { _source: contents },
     body: { ids: keys },
   })
   assertAnswer(status, body, `to look up documents of ${name}`)
-  return new Set(body.docs.filter((each) => each.found).map((each) => each._id))
+  for (const { error } of body.docs) if (error) assertAnswer(500, { error }, `to look up documents of ${name}`)
+  const found = body.docs.filter((each) => each.found)
+  return new Map(found.map(({ _id: key, _version: version, _source: content }) => [key, { key, version, content }]))
+}
+
+interface Found {
+  _id: string
+  _version: number
+  _source?: unknown
+  found?: boolean
+  error?: { reason?: string }
 }

@@ -1,11 +1,12 @@
 /**
- * Compares an index with its source while writes go on.
+ * Verifies a populated version: as many documents as rows, or else the same keys, while writes go on.
  * @module
  */
 import { ElasticUmzugError } from '../errors.ts'
-import type { Clock, Documents, SearchClient, Source } from '../ports.ts'
+import type { Clock, SearchClient, Source } from '../ports.ts'
 import type { Store } from '../store/store.ts'
-import { documentKeys, existingKeys } from './keys.ts'
+import { differences } from './compare-pages.ts'
+import { type Difference, faultOf } from './compare.ts'
 import { countDocuments, refresh } from './physical.ts'
 import type { Version } from './versions.ts'
 
@@ -25,13 +26,11 @@ export interface VerifyDeps {
 }
 
 const tries = 3
-const rechecks = 5
-const pageSize = 1_000
-const maxSuspects = 100_000
+const shown = 5
 
 /**
  * Compares the numbers of rows and documents. Rows written between the two counts make them differ, so where they never
- * agree the keys are compared one by one, and those that differ again and again are the fault.
+ * agree the keys are compared one by one, and those that differ after the queue was drained past them are the fault.
  * Throws `VERIFY_FAILED` with their names.
  */
 export async function verify(deps: VerifyDeps, version: Version, source: Source): Promise<Counts> {
@@ -44,9 +43,9 @@ export async function verify(deps: VerifyDeps, version: Version, source: Source)
     if (counts.rows === counts.documents) return counts
     await deps.clock.sleep(100 * tried)
   }
-  const faults = await compareKeys(deps, version, source)
+  const faults = await differingKeys(deps, version, source)
   if (faults.length === 0) return counts
-  const first = faults.slice(0, 5).map(({ key, fault }) => `\n  ${key}: ${fault}`).join('')
+  const first = faults.map((each) => `\n  ${each.key}: ${faultOf(each)}`).join('')
   throw new ElasticUmzugError(
     'VERIFY_FAILED',
     `${version.physical} has ${counts.documents} documents, its source gives ${counts.rows} rows.${first}`,
@@ -54,67 +53,14 @@ export async function verify(deps: VerifyDeps, version: Version, source: Source)
   )
 }
 
-interface Fault {
-  key: string
-  fault: 'has a row but no document' | 'has a document but no row'
-}
-
-async function compareKeys(deps: VerifyDeps, version: Version, source: Source): Promise<Fault[]> {
-  let suspects = await allSuspects(deps, version, source)
-  for (let tried = 1; suspects.length > 0 && tried <= rechecks; tried++) {
-    await deps.clock.sleep(100 * tried)
-    await deps.drain()
-    const still: Fault[] = []
-    for (let at = 0; at < suspects.length; at += pageSize) {
-      still.push(...await differing(deps, version, source, suspects.slice(at, at + pageSize).map((each) => each.key)))
-    }
-    suspects = still
+// The first ones are enough to tell that something is wrong.
+async function differingKeys(deps: VerifyDeps, version: Version, source: Source): Promise<Difference[]> {
+  const { store, search, drain } = deps
+  const comparison = { store, search, version, source, contents: false, drain }
+  const found: Difference[] = []
+  for await (const part of differences(comparison, () => Promise.resolve())) {
+    found.push(...part)
+    if (found.length >= shown) break
   }
-  return suspects
-}
-
-async function allSuspects(deps: VerifyDeps, version: Version, source: Source): Promise<Fault[]> {
-  const suspects: Fault[] = []
-  const add = async (keys: readonly string[]) => {
-    if (suspects.length < maxSuspects) suspects.push(...await differing(deps, version, source, keys))
-  }
-  for await (const keys of documentKeys(deps.search, version.physical, pageSize)) await add(keys)
-  for await (const keys of rowKeys(deps, source)) await add(keys)
-  return suspects
-}
-
-async function* rowKeys({ store }: VerifyDeps, source: Source): AsyncGenerator<string[]> {
-  for (let after: string | null = null;;) {
-    const page: Documents = await source.page(
-      store.db,
-      { after, upTo: null },
-      { rows: pageSize, bytes: 2_000_000 },
-      '1',
-    )
-    if (page.last === null) return
-    yield idsOf(page)
-    after = page.last
-  }
-}
-
-/** Keys of the documents of a page, from its lines: a page tells only its last one. */
-export function idsOf({ body }: Pick<Documents, 'body'>): string[] {
-  return body.split('\n').filter((line, at) => at % 2 === 0 && line !== '')
-    .map((line) => (JSON.parse(line) as { index: { _id: string } }).index._id)
-}
-
-// The document first: a row that is written between the two is a new one, and asked for again.
-async function differing(
-  deps: VerifyDeps,
-  version: Version,
-  source: Source,
-  keys: readonly string[],
-): Promise<Fault[]> {
-  const existing = await existingKeys(deps.search, version.physical, keys)
-  const rows = await source.byKeys(deps.store.db, keys, '1')
-  const present = new Set([...rows.keys, ...(rows.failed ?? []).map((each) => each.key)])
-  return keys.flatMap((key): Fault[] => {
-    if (present.has(key) === existing.has(key)) return []
-    return [{ key, fault: present.has(key) ? 'has a row but no document' : 'has a document but no row' }]
-  })
+  return found.slice(0, shown)
 }

@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { ElasticUmzugError, NoAnswerError } from '../../src/errors.ts'
 import type { SearchAnswer, SearchClient, SearchRequest } from '../../src/ports.ts'
 import { assertAnswer, deleteLine, isLoad, isUncertain, reasonOf, sendBulk } from '../../src/search/bulk.ts'
-import { idsOf } from '../../src/search/verify.ts'
+import { contentsOf } from '../../src/search/compare.ts'
 
 const answering = (status: number, body: object): SearchClient => ({
   label: 'test',
@@ -75,11 +75,9 @@ describe('lines of a request', () => {
     )
   })
 
-  it('give their keys back', () => {
-    expect(idsOf({ body: '{"index":{"_id":"1"}}\n{"index":{"_id":"no"}}\n{"index":{"_id":"2"}}\n{}\n' })).to.eql([
-      '1',
-      '2',
-    ])
+  it('give their keys and contents back', () => {
+    const body = '{"index":{"_id":"1"}}\n{"index":{"_id":"no"}}\n{"index":{"_id":"2"}}\n{}\n'
+    expect([...contentsOf({ body })]).to.eql([['1', { index: { _id: 'no' } }], ['2', {}]])
   })
 })
 
