@@ -213,7 +213,7 @@ describe('life of a version', () => {
       expect(await states()).to.eql(['ready'])
     })
 
-    it('waits for a dispatch under way, and so does filling (scenario 8)', async () => {
+    it('Long dispatch: activation waits for it, and so does filling', async () => {
       await up()
       let filling: Promise<Version> | undefined
       await core.db.transaction(async (tx) => {

@@ -60,7 +60,7 @@ describe('capture between sessions', () => {
 
   for (const how of ['static', 'instance', 'increment']) {
     // The first one moves it past us, so that what is recorded is what the second one knows.
-    it(`two sessions move one row: the parent between them is recorded, ${how}`, async () => {
+    it(`Cascade: two sessions move one row: the parent between them is recorded, ${how}`, async () => {
       const instance = (await two.models.Book.findByPk(book(1)))!
       await during(
         (transaction) => one.sequelize.query(`UPDATE books SET author_id = 2 WHERE id = '${book(1)}'`, { transaction }),
@@ -103,7 +103,7 @@ describe('capture between sessions', () => {
     expect((await rowsOf('authors')).map((each) => each.id)).to.include.members(['1', '2', '3', '4'])
   })
 
-  it('a child inserted while its parent waits to be deleted is recorded: cascade, set null, join row', async () => {
+  it('Cascade: a child inserted while its parent waits to be deleted is recorded: cascade, set null, join row', async () => {
     await during(
       async (transaction) => {
         const [made] = await one.models.Book.bulkCreate([{ id: book(9), title: 'late', authorId: 1 }], { transaction })

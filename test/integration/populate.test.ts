@@ -97,7 +97,7 @@ describe('populate', () => {
     expect(index).to.include({ gc_deletes: '120m' })
   })
 
-  it('lets a newer document of a worker stand (scenario 5)', async () => {
+  it('Page against worker: lets a newer document of a worker stand', async () => {
     await rows(1, 'old')
     const definition = fresh(watchSource(bookSource(), async (what) => {
       if (what !== 'page' || done) return
@@ -110,7 +110,7 @@ describe('populate', () => {
     expect(await documents(await fill(definition))).to.eql({ 1: 'new' })
   })
 
-  it('deletes again what a page brought back after a delete that was forgotten (scenario 5)', async () => {
+  it('Page against worker: deletes again what a page brought back after a delete that was forgotten', async () => {
     await rows(2, 'old')
     let brought: unknown
     const search = watchSearch(core.search, async (request: SearchRequest) => {
@@ -129,7 +129,7 @@ describe('populate', () => {
     expect(await documents(version)).to.eql({ 2: 'old2' })
   })
 
-  it('leaves a row that is inserted again while deletes are re-applied (scenario 7)', async () => {
+  it('Re-insert during re-apply: leaves the row', async () => {
     await rows(1)
     const version = await readyVersion(core)
     await core.sql(`INSERT INTO elastic_umzug.populate_deletes (version_id, key) VALUES ($1, '1'), ($1, '5')`, [
@@ -163,7 +163,7 @@ describe('populate', () => {
     expect(Date.now() - started).to.be.lessThan(10_000)
   })
 
-  it('waits for the deadline of a request that a killed run left under way (scenario 6)', async () => {
+  it('Crashed populate: waits for the deadline of a request that a killed run left under way', async () => {
     await rows(3, 'old')
     const definition = fresh()
     let late: (() => Promise<unknown>) | undefined

@@ -67,7 +67,7 @@ describe('process', () => {
     expect(steps).to.eql(['claim', 'draw', 'read', '_bulk', 'settle'])
   })
 
-  it('sends nothing past its deadline, though its claim was taken by another (scenario 1)', async () => {
+  it('Zombie: sends nothing past its deadline, though its claim was taken by another', async () => {
     await write(core, [{ id: 1, title: 'c2' }])
     await dispatchAll(core)
     const gate = createGate()
@@ -106,7 +106,7 @@ describe('process', () => {
   })
 
   for (const what of ['dropped before', 'dropped after'] as const) {
-    it(`keeps the claim of a request without answer, ${what} it was carried out (scenario 2)`, async () => {
+    it(`Answered retry: keeps the claim of a request without answer, ${what} it was carried out`, async () => {
       await write(core, [{ id: 1, title: 'a' }])
       await dispatchAll(core)
       network.behave(async (passing) => {
@@ -162,7 +162,7 @@ describe('process', () => {
     expect((await pendingRows(core))[0]).to.include({ token: null, attempts: 0 })
   })
 
-  it('leaves a key that changed between read and answer, and brings the change (scenario 3)', async () => {
+  it('Mid-flight update: leaves a key that changed between read and answer, and brings the change', async () => {
     await write(core, [{ id: 1, title: 'c2' }])
     await dispatchAll(core)
     await batch(
@@ -177,7 +177,7 @@ describe('process', () => {
     expect(await titles(core, version.physical)).to.eql({ 1: 'c3' })
   })
 
-  it('settles nothing of a later claim, though it has the same generation (scenario 4)', async () => {
+  it('ABA: settles nothing of a later claim, though it has the same generation', async () => {
     await write(core, [{ id: 1, title: 'c2' }])
     await dispatchAll(core)
     const gate = createGate()
@@ -267,7 +267,7 @@ describe('process', () => {
     expect((await pendingRows(core)).map((each) => [each.key, each.token !== null])).to.eql([['1', true]])
   })
 
-  it('creates no index when a delete comes through an alias that is gone', async () => {
+  it('Drop: creates no index when a delete comes through an alias that is gone', async () => {
     await remove(core, [77])
     await dispatchAll(core)
     const gone = `${core.world.prefix}books-99`
