@@ -26,6 +26,9 @@ export type CaptureMode = 'hooks' | 'triggers'
  */
 export type ModeOf = (table: string) => CaptureMode | undefined
 
+/** What is done about writes that come past the models. */
+export type OnBypass = 'capture' | 'warn' | 'error'
+
 /** What a config file exports. */
 export interface Config {
   /** The application's own instance. */
@@ -45,6 +48,11 @@ export interface Config {
    * Default `hooks`. A table is left to its triggers from the moment `up` has installed them.
    */
   capture?: CaptureMode | Record<string, CaptureMode>
+  /**
+   * What is done about raw statements (`sequelize.query`) that write rows which documents show, where no trigger sees them:
+   * recorded as far as possible (the default); left alone with a line on standard error; refused with `CAPTURE_BYPASSED`.
+   */
+  onBypass?: OnBypass
   /** True when triggers shall also see what logical replication writes. Default false. */
   captureReplicated?: boolean
   /** Put before every physical name and alias, so that environments can share a cluster. */
@@ -201,6 +209,11 @@ const checks: Record<keyof Config, Check> = {
   templates: text,
   indexes: must(isDefinitions, 'is not an array of definitions', 'make each with defineIndex({ … })'),
   capture: checkCapture,
+  onBypass: must(
+    (value) => ['capture', 'warn', 'error'].includes(value as string),
+    (value) => `is ${String(value)}`,
+    "give `onBypass` 'capture', 'warn' or 'error'",
+  ),
   captureReplicated: must((value) => typeof value === 'boolean', 'is not true or false', 'give one of them'),
   prefix: checkPrefix,
   schema: must((value) => typeof value === 'string' && value !== '', 'is not the name of a schema', 'give it as text'),

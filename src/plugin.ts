@@ -19,6 +19,7 @@ import {
 } from './commands/up.ts'
 import type { Events, Listener } from './events.ts'
 import type { Runner } from './migrations/runner.ts'
+import { createNotifier } from './queue/listen.ts'
 import { startWorker, type Worker } from './queue/worker.ts'
 import { definitionOf } from './search/lifecycle.ts'
 import { definitionAlias, readAlias } from './search/versions.ts'
@@ -77,11 +78,17 @@ export function createPlugin(parts: PluginParts): ElasticUmzug {
   let isRecording = false
   let umzug: Runner | undefined
 
+  const notify = base.config.listen ? createNotifier(store) : undefined
+  const captured = () => {
+    worker?.wake()
+    notify?.()
+  }
+
   const start = async () => {
     await checkSchema(store)
     // Without a cluster nobody would ever take what is recorded.
     if (!base.search || definitions.length === 0) return
-    if (!isRecording) base.capture(definitions, store.schema, () => worker?.wake())
+    if (!isRecording) base.capture(definitions, store.schema, captured)
     isRecording = true
     worker = startWorker(base.workerOptions())
   }

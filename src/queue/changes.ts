@@ -2,6 +2,7 @@
  * Committed changes: dispatching them, and the order in which they were captured.
  * @module
  */
+import type { Db, Queryable } from '../ports.ts'
 import type { Store } from '../store/store.ts'
 
 /** Most changes and rows of one dispatch, and keys of one page of a change that many documents show. */
@@ -24,19 +25,40 @@ export async function dispatch(store: Store): Promise<number> {
   }
 }
 
+// Alone, so that the usual dispatch is one round trip; in a transaction with settings of its own where it must.
+async function dispatchAtMost(store: Store, changes: number): Promise<number> {
+  const isLimited = limited.get(store.db) ?? await isTimeLimited(store.db)
+  limited.set(store.db, isLimited)
+  return isLimited ? await dispatchUnhurried(store, changes) : await callDispatch(store, store.db, changes)
+}
+
+/** Databases by whether the application's connections end a statement that takes long. */
+const limited = new WeakMap<Db, boolean>()
+
+async function isTimeLimited(db: Db): Promise<boolean> {
+  const [row] = await db.query<{ limited: boolean }>(
+    `SELECT EXISTS (SELECT FROM pg_settings
+       WHERE name IN ('statement_timeout', 'transaction_timeout') AND setting <> '0') AS limited`,
+  )
+  return row!.limited
+}
+
 // By the settings of the application a statement may end early that is long only because a migration holds a lock or a
 // change concerns much. The settings count for the statements after them.
-async function dispatchAtMost(store: Store, changes: number): Promise<number> {
+async function dispatchUnhurried(store: Store, changes: number): Promise<number> {
   return await store.db.transaction(async (tx) => {
     // The other one is not known before PostgreSQL 17, where naming it would fail.
     await tx.query(
       `SELECT set_config('statement_timeout', '0', true), CASE WHEN current_setting('transaction_timeout', true) IS NOT NULL
          THEN set_config('transaction_timeout', '0', true) END`,
     )
-    const sql = `SELECT ${store.name('dispatch')}($1, $2, $3) AS taken`
-    const [row] = await tx.query<{ taken: number }>(sql, [changes, size.rows, size.page])
-    return row!.taken
+    return await callDispatch(store, tx, changes)
   })
+}
+
+async function callDispatch(store: Store, on: Queryable, changes: number): Promise<number> {
+  const sql = `SELECT ${store.name('dispatch')}($1, $2, $3) AS taken`
+  return (await on.query<{ taken: number }>(sql, [changes, size.rows, size.page]))[0]!.taken
 }
 
 // SQLSTATE 57014 is "query canceled", class 54 "program limit exceeded".
@@ -53,26 +75,38 @@ export async function markNow(store: Store): Promise<string> {
   return (await store.db.query<{ last_value: string }>(sql))[0]!.last_value
 }
 
-/** What is not processed yet of all that was captured up to a mark. */
+/** What is not processed yet of all that was captured up to a mark, each counted up to 10,000. */
 export interface Unprocessed {
   changes: number
   pending: number
   aborted: number
 }
 
+// Whoever waits asks again and again: of millions, some are enough to know that they are not done.
+const mostCounted = 10_000
+
 /**
  * Counts, in one statement, the changes and the pending rows of some versions up to a mark. Two statements could
- * miss a change that is dispatched between them.
+ * miss a change that is dispatched between them (rule 9 of the protocol).
  */
-export async function unprocessed(store: Store, versionIds: readonly string[], mark: string): Promise<Unprocessed> {
-  const [row] = await store.db.query<Unprocessed>(
-    `SELECT
-       (SELECT count(*)::int FROM ${store.table.changes} c WHERE coalesce(c.origin, c.id) <= $2
-         AND (c.version_id IS NULL OR c.version_id = ANY ($1::bigint[]))) AS changes,
-       (SELECT count(*)::int FROM ${store.table.pending} p WHERE p.version_id = ANY ($1::bigint[])
-         AND p.oldest_change <= $2 AND p.aborted_at IS NULL) AS pending,
-       (SELECT count(*)::int FROM ${store.table.pending} p WHERE p.version_id = ANY ($1::bigint[])
-         AND p.aborted_at IS NOT NULL) AS aborted`,
+export async function unprocessed(
+  { db, table }: Store,
+  versionIds: readonly string[],
+  mark: string,
+): Promise<Unprocessed> {
+  const counted = (rows: string) => `(SELECT count(*)::int FROM (SELECT FROM ${rows} LIMIT ${mostCounted}) x)`
+  // Aborted rows, and only they, are never due: the index on that finds them among millions.
+  const [row] = await db.query<Unprocessed>(
+    `SELECT ${
+      counted(`${table.changes} c WHERE coalesce(c.origin, c.id) <= $2
+         AND (c.version_id IS NULL OR c.version_id = ANY ($1::bigint[]))`)
+    } AS changes, ${
+      counted(
+        `${table.pending} p WHERE p.version_id = ANY ($1::bigint[]) AND p.oldest_change <= $2 AND p.due_at < 'infinity'`,
+      )
+    } AS pending, ${
+      counted(`${table.pending} p WHERE p.version_id = ANY ($1::bigint[]) AND p.due_at = 'infinity'`)
+    } AS aborted`,
     [versionIds, mark],
   )
   return row!

@@ -3,59 +3,61 @@
  * it waits with growing pauses and smaller batches while the others go on.
  * @module
  */
-import type { SearchClient } from '../ports.ts'
+import { createOutage, pauseMs } from './outage.ts'
+import { type BatchSize, createBatchSize, createPace, type Pace } from './pace.ts'
 import { type BatchResult, processBatch, type ProcessDeps, type Served, type Trouble } from './process.ts'
 
 /** How many lanes, and how large their batches. */
 export interface LaneOptions extends ProcessDeps {
   /** Most keys of a batch. */
   batchSize: number
-  /** Batches under way at once; every version that has something due has a lane, though. */
+  /** Most batches under way at once; every version that has something due has a lane, though. */
   concurrency: number
 }
 
 /** The lanes of one process. */
 export interface Lanes {
-  /** Starts lanes for versions that have something due, where there is room. */
+  /** Starts a lane for each version that has something due and none yet. Where batches are full, more follow. */
   start(due: readonly Served[]): void
   /** Resolves when every lane that was started has ended. */
   ended(): Promise<void>
 }
 
 interface Lane {
+  served: Served
   running: number
-  size: number
+  size: BatchSize
   failures: number
-  /** Batches written since the size was last changed. */
-  streak: number
   /** Time on the clock before which no batch is begun. */
   notBefore: number
   /** True until the cluster took a batch again. */
   away: boolean
 }
 
-/** Bytes of a request beyond which the next batch is made smaller. */
-const batchBytes = 5_000_000
-const longestPauseMs = 10_000
-/** Batches in a row after which a larger one is tried. */
-const growAfter = 8
-
-function newLane(size: number): Lane {
-  return { running: 0, size, failures: 0, streak: 0, notBefore: 0, away: false }
+/** What the lanes of a process share. */
+interface Shared {
+  options: LaneOptions
+  signal: AbortSignal
+  pace: Pace
+  outage: ReturnType<typeof createOutage>
+  /** Opens another lane for a version that has more than one can do, where there is room. */
+  help(lane: Lane): void
 }
 
-/** Makes lanes; `onEnd` is called whenever one ends. */
+/** Makes lanes; `onEnd` is called whenever one ends, and when the cluster is back. */
 export function createLanes(options: LaneOptions, signal: AbortSignal, onEnd: () => void): Lanes {
   const lanes = new Map<string, Lane>()
   const running = new Set<Promise<void>>()
-  const laneOf = ({ version: { id } }: Served): Lane => {
-    const lane = lanes.get(id) ?? newLane(options.batchSize)
-    lanes.set(id, lane)
-    return lane
+  const shared: Shared = {
+    options,
+    signal,
+    pace: createPace(options.concurrency),
+    outage: createOutage(options, signal, onEnd),
+    help: (lane) => void (running.size < shared.pace.batches && lane.failures === 0 && open(lane)),
   }
-  const open = (served: Served, lane: Lane) => {
+  const open = (lane: Lane, delayMs = 0) => {
     lane.running++
-    const work = runLane(options, served, lane, signal)
+    const work = options.clock.sleep(delayMs, signal).then(() => runLane(shared, lane))
       .catch((error) => {
         options.emitter.emit('queue:worker:error', { error })
         pause(options, lane)
@@ -67,68 +69,62 @@ export function createLanes(options: LaneOptions, signal: AbortSignal, onEnd: ()
       })
     running.add(work)
   }
+  const laneOf = (served: Served): Lane => {
+    const lane = lanes.get(served.version.id) ?? newLane(served, options.batchSize)
+    lane.served = served
+    lanes.set(served.version.id, lane)
+    return lane
+  }
   return {
     start(due) {
-      const able = due.map((served) => ({ served, lane: laneOf(served) }))
-        .filter(({ lane }) => lane.notBefore <= options.clock.now())
-      for (const { served, lane } of able) if (lane.running === 0) open(served, lane)
-      for (const { served, lane } of able) {
-        if (running.size < options.concurrency && lane.failures === 0) open(served, lane)
-      }
+      if (shared.outage.isOpen) return
+      const able = due.map(laneOf).filter((lane) => lane.running === 0 && lane.notBefore <= options.clock.now())
+      for (const lane of able) open(lane, shared.outage.delayMs(able.length))
     },
     async ended() {
       while (running.size > 0) await Promise.all(running)
+      await shared.outage.ended()
     },
   }
 }
 
-async function runLane(options: LaneOptions, served: Served, lane: Lane, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted && lane.notBefore <= options.clock.now()) {
-    // One small request asks whether the cluster is back, so that a batch of claims does not hang on the answer.
-    if (lane.away && !(await isBack(options.search))) {
-      return troubled(options, lane, { scope: 'search', reason: 'no answer' })
-    }
-    const size = lane.size
-    const result = await processBatch(options, served, size)
-    if (result.trouble) return troubled(options, lane, result.trouble, result.claimed)
-    if (result.claimed > 0) succeeded(options, lane, result)
+function newLane(served: Served, size: number): Lane {
+  return { served, running: 0, size: createBatchSize(size), failures: 0, notBefore: 0, away: false }
+}
+
+async function runLane(shared: Shared, lane: Lane): Promise<void> {
+  const { options, signal, outage, help } = shared
+  while (!signal.aborted && !outage.isOpen && lane.notBefore <= options.clock.now()) {
+    const size = lane.size.keys
+    const result = await processBatch(options, lane.served, size, (claimed) => claimed === size && help(lane))
+    if (result.trouble) return troubled(shared, lane, result.trouble, result.claimed)
+    if (result.claimed > 0) succeeded(shared, lane, result)
     if (result.claimed < size) return
   }
 }
 
-function succeeded({ emitter, batchSize }: LaneOptions, lane: Lane, { sent, claimed }: BatchResult): void {
-  if (lane.away) emitter.emit('queue:search:back', {})
+function succeeded({ options, pace }: Shared, lane: Lane, { sent, claimed, ms }: BatchResult): void {
+  if (lane.away) options.emitter.emit('queue:search:back', {})
   lane.away = false
   lane.failures = 0
-  // Grown at once, a size that was too large would be tried again after every batch.
-  const grown = ++lane.streak % growAfter === 0 ? lane.size * 2 : lane.size
-  const fitting = sent === 0 ? batchSize : Math.floor(batchBytes * claimed / sent)
-  lane.size = Math.max(1, Math.min(batchSize, grown, fitting))
+  lane.size.wrote(claimed, sent)
+  if (ms !== undefined) pace.wrote(sent, ms)
 }
 
-function troubled(options: LaneOptions, lane: Lane, { scope, reason }: Trouble, claimed: number = 0): void {
-  if (scope !== 'search' && claimed > 1) {
-    // A row that cannot be read, or a request that is too large, is found by halves; the others go on without it.
-    lane.size = Math.floor(Math.min(lane.size, claimed) / 2)
-    lane.streak = 0
-    return
-  }
+function troubled({ options, pace, outage }: Shared, lane: Lane, { scope, reason }: Trouble, claimed: number): void {
+  // A row that cannot be read, or a request that is too large, is found by halves; the others go on without it.
+  if (scope !== 'search' && claimed > 1) return lane.size.halve(claimed)
   const retryInMs = pause(options, lane)
   if (scope !== 'search') return
   lane.away = true
+  lane.size.ease()
+  pace.overloaded()
   options.emitter.emit('queue:search:away', { reason, retryInMs })
+  outage.suspect()
 }
 
 function pause({ clock }: LaneOptions, lane: Lane): number {
-  const ms = Math.min(longestPauseMs, 100 * 2 ** Math.min(lane.failures++, 10)) * (0.5 + Math.random() / 2)
+  const ms = pauseMs(lane.failures++)
   lane.notBefore = clock.now() + ms
   return ms
-}
-
-// Any answer will do, also one that forbids the question.
-async function isBack(search: SearchClient): Promise<boolean> {
-  const answer = await search.request({ method: 'GET', path: '/_cluster/health', timeoutMs: 2_000 }).catch(() =>
-    undefined
-  )
-  return answer !== undefined && answer.status < 500 && answer.status !== 429
 }

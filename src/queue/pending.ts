@@ -2,7 +2,7 @@
  * Pending rows: claiming them and settling claims.
  * @module
  */
-import { mergePending } from '../store/dispatch.ts'
+import { earlyDue, mergePending } from '../store/dispatch.ts'
 import type { Store } from '../store/store.ts'
 
 /** A claimed key; the claim is known by its token. */
@@ -12,8 +12,9 @@ export interface Claimed {
 }
 
 /**
- * Claims due keys of one version until `leaseMs` from now: new ones, released ones, and those whose claim ran out.
- * The token is new with every claim, so a late finisher of an older claim of the same process finds nothing to settle.
+ * Claims due keys of one version until `leaseMs` from now: new ones, released ones, and those whose claim ran out (rule 3
+ * of the protocol). The token is new with every claim, so a late finisher of an older claim of the same process finds
+ * nothing to settle.
  */
 export async function claim(
   store: Store,
@@ -36,16 +37,6 @@ export async function claim(
   )
 }
 
-/** Those of some versions that have keys to claim now. */
-export async function dueVersions(store: Store, versionIds: readonly string[]): Promise<string[]> {
-  const rows = await store.db.query<{ id: string }>(
-    `SELECT v.id FROM unnest($1::bigint[]) AS v(id) WHERE EXISTS (
-       SELECT FROM ${store.table.pending} p WHERE p.version_id = v.id AND p.due_at <= clock_timestamp())`,
-    [versionIds],
-  )
-  return rows.map((each) => each.id)
-}
-
 /** What became of a claimed key. */
 export interface Settled extends Claimed {
   /** The row was gone or out of scope, and the document was deleted. */
@@ -53,19 +44,20 @@ export interface Settled extends Claimed {
 }
 
 /**
- * Settles keys that were written: deletes those that nothing changed since the claim, releases the others.
- * Only what the token still holds is touched. While the version is populated, deletes are recorded in the same
- * statement: the cluster may forget them before a late page arrives.
+ * Settles keys that were written: deletes those that nothing changed since the claim, releases the others, and gives the
+ * number of those. Rule 6: only what the token still holds is touched, and nothing that was counted up meanwhile is
+ * deleted. Rule 8: while the version is populated, deletes are recorded in the same statement, because the cluster may
+ * forget them before a late page arrives.
  */
 export async function settle(
   store: Store,
   versionId: string,
   token: string,
   settled: readonly Settled[],
-): Promise<void> {
-  if (settled.length === 0) return
+): Promise<number> {
+  if (settled.length === 0) return 0
   // FOR UPDATE waits for a dispatch of the key and then sees its generation, whatever the snapshot of the statement.
-  await store.db.query(
+  const [row] = await store.db.query<{ moved: number }>(
     `WITH done AS (SELECT * FROM unnest($3::text[], $4::bigint[], $5::boolean[]) AS d(key, generation, absent)),
      held AS MATERIALIZED (
        SELECT p.key, p.generation = d.generation AS unmoved, d.absent
@@ -77,11 +69,12 @@ export async function settle(
          SELECT FROM ${store.table.index_versions} v WHERE v.id = $1 AND v.state IN ('created', 'populating'))
        ORDER BY h.key ON CONFLICT DO NOTHING),
      released AS (
-       UPDATE ${store.table.pending} p SET token = NULL, due_at = clock_timestamp(), made_at = clock_timestamp(),
+       UPDATE ${store.table.pending} p SET token = NULL, due_at = ${earlyDue}, made_at = clock_timestamp(),
          attempts = 0, error = NULL,
          oldest_change = coalesce(p.merged_change, p.oldest_change), merged_change = NULL
-       FROM held h WHERE p.version_id = $1 AND p.key = h.key AND NOT h.unmoved)
-     DELETE FROM ${store.table.pending} p USING held h WHERE p.version_id = $1 AND p.key = h.key AND h.unmoved`,
+       FROM held h WHERE p.version_id = $1 AND p.key = h.key AND NOT h.unmoved RETURNING p.key),
+     gone AS (DELETE FROM ${store.table.pending} p USING held h WHERE p.version_id = $1 AND p.key = h.key AND h.unmoved)
+     SELECT count(*)::int AS moved FROM released`,
     [
       versionId,
       token,
@@ -90,6 +83,7 @@ export async function settle(
       settled.map((each) => each.absent),
     ],
   )
+  return row!.moved
 }
 
 /** A key that was surely not written. */
@@ -107,8 +101,8 @@ export interface RefusedKey {
 }
 
 /**
- * Releases keys that were surely not written, to be claimed again after a back-off; out of attempts they are aborted.
- * One that changed since the claim starts anew: it was an older document that was refused.
+ * Releases keys that were surely not written (rule 6), to be claimed again after a back-off; out of attempts they are
+ * aborted. One that changed since the claim starts anew: it was an older document that was refused.
  */
 export async function release(
   store: Store,
@@ -130,7 +124,7 @@ export async function release(
      UPDATE ${store.table.pending} p SET token = NULL, attempts = h.tried, error = h.reason,
        oldest_change = least(p.oldest_change, p.merged_change), merged_change = NULL,
        aborted_at = CASE WHEN h.over THEN clock_timestamp() END,
-       due_at = CASE WHEN h.over THEN 'infinity' WHEN h.moved THEN clock_timestamp()
+       due_at = CASE WHEN h.over THEN 'infinity' WHEN h.moved THEN ${earlyDue}
          ELSE clock_timestamp() + least(300, 0.25 * 2 ^ least(h.tried, 12)) * (0.5 + random()) * interval '1 second' END
      FROM held h WHERE p.version_id = $1 AND p.key = h.key
      RETURNING p.key, p.attempts, p.aborted_at IS NOT NULL AS aborted`,
@@ -164,20 +158,29 @@ export async function enqueue(
 /** Backlog of one version. */
 export interface Backlog {
   versionId: string
+  /** Number of pending rows, counted up to `mostCounted`. */
   backlog: number
   /** Age of the oldest pending row in milliseconds; 0 when there is none. */
   lagMs: number
   aborted: number
 }
 
+/** Where counting ends: that there are more is all that anybody needs to know. */
+export const mostCounted = 1_000_000
+
 /** Backlog, lag and aborted of versions. */
-export async function backlogs(store: Store, versionIds: readonly string[]): Promise<Backlog[]> {
-  return await store.db.query<Backlog>(
-    `SELECT v.id AS "versionId", count(p.key) FILTER (WHERE p.aborted_at IS NULL)::int AS backlog,
-       coalesce(extract(epoch FROM clock_timestamp() - min(p.made_at) FILTER (WHERE p.aborted_at IS NULL)) * 1000, 0)::float8
-         AS "lagMs",
-       count(p.key) FILTER (WHERE p.aborted_at IS NOT NULL)::int AS aborted
-     FROM unnest($1::bigint[]) AS v(id) LEFT JOIN ${store.table.pending} p ON p.version_id = v.id GROUP BY v.id`,
+export async function backlogs({ db, table }: Store, versionIds: readonly string[]): Promise<Backlog[]> {
+  return await db.query<Backlog>(
+    `SELECT v.id AS "versionId", w.backlog, a.aborted,
+       coalesce(extract(epoch FROM clock_timestamp() - w.oldest) * 1000, 0)::float8 AS "lagMs"
+     FROM unnest($1::bigint[]) AS v(id)
+     CROSS JOIN LATERAL (
+       SELECT count(*)::int AS backlog, min(made_at) AS oldest FROM (
+         SELECT p.made_at FROM ${table.pending} p WHERE p.version_id = v.id AND p.due_at < 'infinity'
+         ORDER BY p.due_at LIMIT ${mostCounted}) p) w
+     CROSS JOIN LATERAL (
+       SELECT count(*)::int AS aborted FROM (
+         SELECT FROM ${table.pending} p WHERE p.version_id = v.id AND p.due_at = 'infinity' LIMIT ${mostCounted}) p) a`,
     [versionIds],
   )
 }

@@ -41,6 +41,8 @@ export interface BatchResult {
   claimed: number
   /** Length of what was sent. */
   sent: number
+  /** How long the request took, in milliseconds, where one was answered. */
+  ms?: number
   trouble?: Trouble
 }
 
@@ -58,13 +60,20 @@ interface Read extends Batch {
   version: string
 }
 
-/** Claims and processes one batch of a version. */
-export async function processBatch(deps: ProcessDeps, served: Served, size: number): Promise<BatchResult> {
+/** Claims and processes one batch of a version; `onClaim` is told the number of keys as soon as they are claimed. */
+export async function processBatch(
+  deps: ProcessDeps,
+  served: Served,
+  size: number,
+  onClaim: (claimed: number) => void = () => {},
+): Promise<BatchResult> {
+  // Rule 3: a token of this claim alone.
   const token = crypto.randomUUID()
   // Counted from before the claim: a process that stalls anywhere after this line stops before the claim ends.
   const deadline = deadlineOf(deps.clock, deps.leaseMs)
   const claimed = await claim(deps.store, served.version.id, token, size, deps.leaseMs)
   if (claimed.length === 0) return { claimed: 0, sent: 0 }
+  onClaim(claimed.length)
   const batch = { token, claimed, deadline }
   let documents: Read
   try {
@@ -75,6 +84,8 @@ export async function processBatch(deps: ProcessDeps, served: Served, size: numb
   return await write(deps, served, documents)
 }
 
+// Rule 4: draw, then read, each a statement of its own. What was committed before the claim is in the read, and whatever
+// was read before has a smaller number.
 async function read({ store }: ProcessDeps, { source }: Served, batch: Batch): Promise<Read> {
   const version = await drawNumber(store)
   const documents = await source.byKeys(store.db, batch.claimed.map((each) => each.key), version)
@@ -88,29 +99,44 @@ async function write(deps: ProcessDeps, served: Served, batch: Read): Promise<Ba
   const result = { claimed: batch.claimed.length, sent: body.length }
   const started = deps.clock.now()
   const timeLeft = batch.deadline - started
-  // Past the deadline somebody else may hold these keys: sending now could bring a deleted document back.
-  if (timeLeft < 1) {
-    return { ...result, trouble: { scope: 'size', reason: 'reading the rows took as long as the claim' } }
-  }
+  // Rule 5: past the deadline somebody else may hold these keys: sending now could bring a deleted document back.
+  if (timeLeft < 1) return { ...result, trouble: await giveUp(deps, served, batch) }
   if (body === '') return { ...result, ...await finish(deps, served, batch, []) }
   const outcome = await sendBulk(deps.search, writeAlias(served.version), body, timeLeft)
-  // No answer: the request may still arrive, so the claim is left to run out, and nobody may take its keys before.
-  if (outcome.kind === 'unanswered') return { ...result, trouble: { scope: 'search', reason: outcome.reason } }
+  // Rule 6: without an answer the request may still arrive, so the claim is left to run out, and nobody may take its keys
+  // before.
+  if (outcome.kind === 'unanswered') return { ...result, trouble: unanswered(deps, served, batch, outcome.reason) }
   if (outcome.kind !== 'answered') {
     const trouble = troubleOf(outcome)
     const counts = trouble.scope === 'size' && batch.claimed.length === 1
     await giveBack(deps, served, batch, batch.claimed.map((each) => ({ ...each, reason: outcome.reason, counts })))
     return { ...result, trouble }
   }
+  const ms = deps.clock.now() - started
   const finished = await finish(deps, served, batch, outcome.refusals)
   deps.emitter.emit('queue:batch:complete', {
-    index: served.version.index,
-    version: served.version.number,
+    ...nameOf(served),
     documents: batch.documents.count,
     deletes: batch.absent.length,
-    ms: deps.clock.now() - started,
+    ms,
   })
-  return { ...result, ...finished }
+  return { ...result, ...finished, ms }
+}
+
+function nameOf({ version }: Served): { index: string; version: number } {
+  return { index: version.index, version: version.number }
+}
+
+// Nothing was sent, so the keys need not wait for the end of the claim.
+async function giveUp(deps: ProcessDeps, served: Served, batch: Read): Promise<Trouble> {
+  const reason = 'reading the rows took as long as the claim'
+  await giveBack(deps, served, batch, batch.claimed.map((each) => ({ ...each, reason, counts: false })))
+  return { scope: 'size', reason }
+}
+
+function unanswered(deps: ProcessDeps, served: Served, { claimed }: Read, reason: string): Trouble {
+  deps.emitter.emit('queue:batch:unanswered', { ...nameOf(served), keys: claimed.length, reason })
+  return { scope: 'search', reason }
 }
 
 // A request that the cluster does not take as a whole is either too much now, or too large, or holds something unreadable.
@@ -138,12 +164,13 @@ async function finish(
   }
   const absent = new Set(batch.absent)
   const done = batch.claimed.filter(({ key }) => !unmade.has(key) && !uncertain.has(key))
-  await settle(
+  const moved = await settle(
     deps.store,
     served.version.id,
     batch.token,
     done.map((each) => ({ ...each, absent: absent.has(each.key) })),
   )
+  if (moved > 0) deps.emitter.emit('queue:keys:released', { ...nameOf(served), keys: moved })
   await giveBack(
     deps,
     served,
@@ -159,16 +186,16 @@ async function finish(
 
 async function giveBack(
   deps: ProcessDeps,
-  { version }: Served,
+  served: Served,
   { token }: Batch,
   refused: (Claimed & { reason: string; counts: boolean })[],
 ): Promise<void> {
-  const released = await release(deps.store, version.id, token, refused, deps.maxAttempts)
+  const released = await release(deps.store, served.version.id, token, refused, deps.maxAttempts)
   const faults = new Map(refused.filter((each) => each.counts).map((each) => [each.key, each.reason]))
   for (const { key, attempts, aborted } of released) {
     const reason = faults.get(key)
     if (reason === undefined) continue
-    const event = { index: version.index, version: version.number, key, reason }
+    const event = { ...nameOf(served), key, reason }
     deps.emitter.emit('queue:document:refused', { ...event, attempts })
     if (aborted) deps.emitter.emit('queue:document:aborted', event)
   }

@@ -1,69 +1,66 @@
 /**
- * The worker of one process: dispatches, starts lanes and sweeps, waits.
+ * The worker of one process: looks at the queue, dispatches, starts lanes and sweeps, waits.
  * @module
  */
-import type { Definition } from '../search/definition.ts'
-import { listVersions } from '../search/versions.ts'
+import { createBell } from './bell.ts'
 import { dispatch } from './changes.ts'
-import { createLanes, type LaneOptions, type Lanes } from './lanes.ts'
-import { dueVersions } from './pending.ts'
+import { createLanes, type Lanes } from './lanes.ts'
+import { listen } from './listen.ts'
+import { lookAt } from './look.ts'
+import { pauseMs } from './outage.ts'
 import type { Served } from './process.ts'
+import { createAttendance, servedVersions, type ServingOptions } from './serving.ts'
 import { sweep } from './sweep.ts'
+import { noteMs } from './unserved.ts'
+
+export { servedVersions }
 
 /** What a worker needs. */
-export interface WorkerOptions extends LaneOptions {
-  prefix: string
-  definitions: readonly Definition[]
+export interface WorkerOptions extends ServingOptions {
   /** Longest wait between two looks at the queue, in milliseconds. */
   pollMs: number
-  /** Ids of the only versions to work on; all that this code serves where it is not given. */
-  only?: readonly string[] | undefined
+  /** True wakes it by the notifications of other processes too, on a connection of its own. */
+  listen: boolean
 }
 
 /** A running worker. */
 export interface Worker {
-  /** Looks at the queue now. */
+  /** Something was captured: looks at the queue now. */
   wake(): void
   /** Ends after the batches under way. */
   stop(): Promise<void>
 }
 
-/**
- * Versions whose definition this code has, in every state in which they have a physical index. Read anew again and
- * again: versions come and go.
- */
-export async function servedVersions(options: WorkerOptions): Promise<Served[]> {
-  const byHash = new Map(options.definitions.map((each) => [`${each.name} ${each.hash}`, each.source]))
-  const versions = await listVersions(options.store, options.prefix)
-  return versions.flatMap((version) => {
-    const source = byHash.get(`${version.index} ${version.hash}`)
-    const isOurs = version.state !== 'created' && (options.only?.includes(version.id) ?? true)
-    return source && isOurs ? [{ version, source }] : []
-  })
-}
-
 /** Starts a worker. Errors are emitted as `queue:worker:error` and the loop goes on after a back-off. */
 export function startWorker(options: WorkerOptions): Worker {
+  const { clock, emitter } = options
   const stop = new AbortController()
   const bell = createBell(stop.signal)
   const lanes = createLanes(options, stop.signal, bell.ring)
-  const sweeper = createSweeper(options, stop.signal, bell.ring)
-  const look = createLook(options, lanes, sweeper, stop.signal)
+  const beside = createBeside(options, stop.signal, bell.ring)
+  const rounds = createRounds(options, lanes, beside, stop.signal)
+  const wake = () => {
+    rounds.expect()
+    bell.ring()
+  }
+  const listening = options.listen ? listen(options, stop.signal, wake) : undefined
   const loop = async () => {
+    emitter.emit('queue:worker:started', {})
     for (let failures = 0; !stop.signal.aborted;) {
       try {
-        await bell.wait(await look())
+        await bell.wait(await rounds.next())
         failures = 0
       } catch (error) {
-        options.emitter.emit('queue:worker:error', { error })
-        await options.clock.sleep(Math.min(10_000, 100 * 2 ** Math.min(failures++, 10)), stop.signal)
+        emitter.emit('queue:worker:error', { error })
+        await clock.sleep(Math.min(10_000, 100 * 2 ** Math.min(failures++, 10)), stop.signal)
       }
     }
-    await Promise.all([lanes.ended(), sweeper.ended()])
+    await Promise.all([lanes.ended(), beside.ended(), listening])
+    emitter.emit('queue:worker:stopped', {})
   }
   const running = loop()
   return {
-    wake: bell.ring,
+    wake,
     async stop() {
       stop.abort()
       await running
@@ -71,78 +68,98 @@ export function startWorker(options: WorkerOptions): Worker {
   }
 }
 
-/** Wait while somebody else is dispatching: what he moves may be ours to process. */
+/** First wait after something was found; also while another process dispatches: what it moves may be ours to process. */
 const shortWaitMs = 20
+/** By how much each wait is longer than the one before, up to `pollMs`. */
+const growth = 1.5
 
-// One look at the queue; gives how long to wait for the next.
-function createLook(
-  options: WorkerOptions,
-  lanes: Lanes,
-  sweeper: Sweeper,
-  signal: AbortSignal,
-): () => Promise<number> {
-  const { clock, store, pollMs } = options
+interface Rounds {
+  /** The next round begins with a dispatch: something was captured. */
+  expect(): void
+  /** One round; gives how long to wait for the next. */
+  next(): Promise<number>
+}
+
+// An idle round is one statement. Where there was something a moment ago, there is likely to be more.
+function createRounds(options: WorkerOptions, lanes: Lanes, beside: Beside, signal: AbortSignal): Rounds {
+  const { store, prefix, pollMs, emitter } = options
   let served: Served[] = []
-  let readAt = -Infinity
-  return async () => {
+  let known: string | undefined
+  let isExpected = true
+  let waitMs = 0
+  const takeChanges = async (): Promise<number> => {
+    isExpected = false
     const taken = await dispatch(store)
-    if (clock.now() - readAt >= pollMs) {
-      served = await servedVersions(options)
-      readAt = clock.now()
-      sweeper.start(served)
-    }
-    const due = new Set(await dueVersions(store, served.map((each) => each.version.id)))
-    if (!signal.aborted) lanes.start(served.filter((each) => due.has(each.version.id)))
-    return taken > 0 ? 0 : taken < 0 ? Math.min(shortWaitMs, pollMs) : pollMs
+    if (taken > 0) emitter.emit('queue:changes:dispatched', { changes: taken })
+    return taken
+  }
+  const look = async () => {
+    const seen = await lookAt(store, prefix, served.map((each) => each.version.id))
+    if (seen.versions === known) return seen
+    served = await servedVersions(options)
+    known = seen.versions
+    return await lookAt(store, prefix, served.map((each) => each.version.id))
+  }
+  return {
+    expect: () => void (isExpected = true),
+    async next() {
+      const isTried = isExpected
+      const taken = isTried ? await takeChanges() : 0
+      const { changes, sweeps, due } = await look()
+      if (signal.aborted) return 0
+      beside.attend(served)
+      if (sweeps) beside.sweep(served)
+      lanes.start(served.filter((each) => due.includes(each.version.id)))
+      waitMs = changes || taken !== 0 || due.length > 0 ? shortWaitMs : waitMs * growth
+      isExpected ||= changes
+      // What a dispatch left that took nothing is somebody else's at the moment.
+      return changes && (!isTried || taken > 0) ? 0 : waitMs = Math.min(pollMs, waitMs)
+    },
   }
 }
 
-interface Sweeper {
-  start(served: readonly Served[]): void
+/** What goes on beside the rounds, one of each at a time. */
+interface Beside {
+  /** Lists whole indexes. */
+  sweep(served: readonly Served[]): void
+  /** Once a minute. */
+  attend(served: readonly Served[]): void
   ended(): Promise<unknown>
 }
 
-// A sweep lists a whole index, so it runs beside the loop.
-function createSweeper(options: WorkerOptions, signal: AbortSignal, onDone: () => void): Sweeper {
-  let sweeping: Promise<void> | undefined
+function createBeside(options: WorkerOptions, signal: AbortSignal, onDone: () => void): Beside {
+  const { clock, emitter } = options
+  const attendance = createAttendance(options)
+  const sweeping = oneAtATime()
+  const attending = oneAtATime()
+  let attendAt = -Infinity
+  let sweepAt = -Infinity
+  let idle = 0
+  const sweepOnce = async (served: readonly Served[]) => {
+    const done = await sweep(options, served, signal)
+    idle = done > 0 ? 0 : idle + 1
+    // Those that are left are another's at the moment, or cannot be carried out: an index is closed, say.
+    sweepAt = clock.now() + (done > 0 ? 0 : pauseMs(idle))
+    if (done > 0) onDone()
+  }
+  const onError = (error: unknown) => emitter.emit('queue:worker:error', { error })
   return {
-    start(served) {
-      if (signal.aborted) return
-      sweeping ??= sweep(options, served, signal)
-        .then((done) => done > 0 && onDone(), (error) => options.emitter.emit('queue:worker:error', { error }))
-        .then(() => void (sweeping = undefined))
+    sweep(served) {
+      if (clock.now() >= sweepAt) sweeping.run(() => sweepOnce(served).catch(onError))
     },
-    ended: () => Promise.resolve(sweeping),
+    attend(served) {
+      if (clock.now() < attendAt) return
+      attendAt = clock.now() + noteMs
+      attending.run(() => attendance(served).catch(onError))
+    },
+    ended: () => Promise.all([sweeping.ended(), attending.ended()]),
   }
 }
 
-interface Bell {
-  ring(): void
-  /** Resolves after the time, or when somebody rings, also one who did before. */
-  wait(ms: number): Promise<void>
-}
-
-function createBell(signal: AbortSignal): Bell {
-  let rung = false
-  let end = () => {}
-  const ring = () => {
-    rung = true
-    end()
-  }
-  signal.addEventListener('abort', ring)
+function oneAtATime(): { run(work: () => Promise<void>): void; ended(): Promise<void> } {
+  let underWay: Promise<void> | undefined
   return {
-    ring,
-    async wait(ms) {
-      if (!rung && ms > 0) {
-        await new Promise<void>((resolve) => {
-          const timer = setTimeout(resolve, ms)
-          end = () => {
-            clearTimeout(timer)
-            resolve()
-          }
-        })
-      }
-      rung = false
-    },
+    run: (work) => void (underWay ??= work().finally(() => void (underWay = undefined))),
+    ended: () => Promise.resolve(underWay),
   }
 }

@@ -58,6 +58,13 @@ function assertComplete(version: Version): void {
       next: `npx umzug es:update ${version.index}`,
     })
   }
+  if (version.abandonedAt !== null) {
+    throw new ElasticUmzugError(
+      'VERSION_ABANDONED',
+      `${version.physical} was given up on ${version.abandonedAt}: no worker had its definition for too long, and it lacks changes.`,
+      { next: 'run `npx umzug up` with the code that it was made from; it builds a new version' },
+    )
+  }
   if (version.awaitsWriters) {
     throw new ElasticUmzugError(
       'VERSION_BEHIND',

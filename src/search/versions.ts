@@ -42,6 +42,8 @@ export interface Version {
   readyAt: string | null
   /** ISO time. */
   activatedAt: string | null
+  /** ISO time; it gets no changes any more, because nobody served it for too long. */
+  abandonedAt: string | null
   /** Why it cannot be kept up to date any more. */
   dependencyError: string | null
   /** True while it is not sure that every process records what it reads now: it may lack changes. */
@@ -66,7 +68,7 @@ export function definitionAlias(version: Pick<Version, 'prefix' | 'index' | 'has
 const columns = `v.id, i.name AS "index", i.prefix, v.number, v.physical, v.hash, v.definition, v.state, v.tag,
   v.rows_expected::float8 AS "rowsExpected", to_json(v.created_at) #>> '{}' AS "createdAt",
   to_json(v.ready_at) #>> '{}' AS "readyAt", to_json(v.activated_at) #>> '{}' AS "activatedAt",
-  v.dependency_error AS "dependencyError", v.awaits_writers AS "awaitsWriters"`
+  to_json(v.abandoned_at) #>> '{}' AS "abandonedAt", v.dependency_error AS "dependencyError", v.awaits_writers AS "awaitsWriters"`
 
 /** All versions of a prefix that are not dropped, in the order of index and number. */
 export async function listVersions(store: Store, prefix: string): Promise<Version[]> {
@@ -143,21 +145,40 @@ export async function unregisterVersion(store: Store, id: string): Promise<void>
   await forgetGone(store)
 }
 
+/** Most rows that one statement forgets: it holds their locks. */
+const forgetRows = 10_000
+
 /**
- * Deletes what is kept for versions that are gone: a dispatch under way while one was unregistered or dropped may have
- * added more. Claims that have not run out are left, and rows that somebody else has locked.
+ * Deletes what is kept for versions that are gone or given up: a dispatch under way at that moment may have added more.
+ * Claims that have not run out are left (rule 10: their requests may be under way), and rows that somebody else has locked.
  */
 export async function forgetGone({ db, table }: Store): Promise<void> {
-  const gone = `NOT EXISTS (SELECT FROM ${table.index_versions} v WHERE v.id = x.version_id AND v.state <> 'dropped')`
-  await db.query(
-    `WITH free AS MATERIALIZED (
-       SELECT version_id, key FROM ${table.pending} x
-       WHERE (token IS NULL OR due_at <= clock_timestamp()) AND ${gone} FOR UPDATE SKIP LOCKED)
-     DELETE FROM ${table.pending} p USING free WHERE p.version_id = free.version_id AND p.key = free.key`,
+  const gone = `NOT EXISTS (
+    SELECT FROM ${table.index_versions} v WHERE v.id = x.version_id AND v.state <> 'dropped' AND v.abandoned_at IS NULL)`
+  const versions = await db.query<{ id: string }>(
+    // From one version to the next, however many rows each has.
+    `WITH RECURSIVE kept (id) AS (
+       SELECT min(version_id) FROM ${table.pending}
+       UNION ALL
+       SELECT (SELECT min(version_id) FROM ${table.pending} p WHERE p.version_id > kept.id) FROM kept WHERE kept.id IS NOT NULL)
+     SELECT x.version_id AS id FROM (SELECT id AS version_id FROM kept WHERE id IS NOT NULL) x WHERE ${gone}`,
   )
+  for (const { id } of versions) while (await forgetSome({ db, table }, id) === forgetRows);
   await db.query(`DELETE FROM ${table.changes} x WHERE version_id IS NOT NULL AND ${gone}`)
   await db.query(`DELETE FROM ${table.populate_ranges} x WHERE expires_at <= clock_timestamp() AND ${gone}`)
   await db.query(`DELETE FROM ${table.populate_deletes} x WHERE ${gone}`)
+}
+
+async function forgetSome({ db, table }: Pick<Store, 'db' | 'table'>, versionId: string): Promise<number> {
+  const [row] = await db.query<{ count: number }>(
+    `WITH free AS MATERIALIZED (
+       SELECT key FROM ${table.pending}
+       WHERE version_id = $1 AND (token IS NULL OR due_at <= clock_timestamp()) LIMIT $2 FOR UPDATE SKIP LOCKED),
+     forgotten AS (DELETE FROM ${table.pending} p USING free WHERE p.version_id = $1 AND p.key = free.key RETURNING p.key)
+     SELECT count(*)::int AS count FROM forgotten`,
+    [versionId, forgetRows],
+  )
+  return row!.count
 }
 
 /** Gives aborted keys of a version one more attempt: what was wrong with them may be mended. Gives their number. */
@@ -165,7 +186,7 @@ export async function retryAborted(store: Store, id: string, maxAttempts: number
   // Locked in key order, as a dispatch does: two of them cannot wait for each other.
   const rows = await store.db.query(
     `WITH held AS MATERIALIZED (
-       SELECT key FROM ${store.table.pending} WHERE version_id = $1 AND aborted_at IS NOT NULL ORDER BY key FOR UPDATE)
+       SELECT key FROM ${store.table.pending} WHERE version_id = $1 AND due_at = 'infinity' ORDER BY key FOR UPDATE)
      UPDATE ${store.table.pending} p SET aborted_at = NULL, attempts = $2, due_at = clock_timestamp()
      FROM held WHERE p.version_id = $1 AND p.key = held.key AND p.aborted_at IS NOT NULL RETURNING p.key`,
     [id, maxAttempts - 1],
@@ -177,7 +198,7 @@ export async function retryAborted(store: Store, id: string, maxAttempts: number
 export async function abortedKeys(store: Store, id: string): Promise<{ key: string; reason: string }[]> {
   return await store.db.query(
     `SELECT key, coalesce(error, '') AS reason FROM ${store.table.pending}
-     WHERE version_id = $1 AND aborted_at IS NOT NULL ORDER BY key LIMIT 3`,
+     WHERE version_id = $1 AND due_at = 'infinity' ORDER BY key LIMIT 3`,
     [id],
   )
 }

@@ -9,6 +9,8 @@ import type { Store } from './store.ts'
 /**
  * SQL of what happens to a pending row (`p`) that is enqueued once more (`excluded`). While somebody works on it, only its
  * generation and what merges into it are counted up: the claim is left alone. A row that was aborted gets new attempts.
+ * One that waits keeps its place in the queue: a key that changes all the time would never get to the front, and while
+ * `due_at` stays as it is, PostgreSQL updates the row without touching any of its indexes.
  */
 export const mergePending = `ON CONFLICT (version_id, key) DO UPDATE SET
     generation = p.generation + 1,
@@ -17,7 +19,13 @@ export const mergePending = `ON CONFLICT (version_id, key) DO UPDATE SET
     made_at = least(p.made_at, excluded.made_at),
     attempts = 0,
     aborted_at = NULL,
-    due_at = CASE WHEN p.token IS NULL THEN clock_timestamp() ELSE p.due_at END`
+    due_at = CASE WHEN p.token IS NULL THEN least(p.due_at, excluded.due_at) ELSE p.due_at END`
+
+/**
+ * SQL of the time from which on a key of a small change may be claimed. Keys are claimed in the order of this time, so
+ * it comes before those of bulk changes, but for the ones that have waited for this long: they are not put off for ever.
+ */
+export const earlyDue = `clock_timestamp() - interval '1 hour'`
 
 /** SQL of the number of the lock under which changes are dispatched. */
 export function dispatchLock({ schema }: Store): string {
@@ -28,9 +36,9 @@ export function dispatchLock({ schema }: Store): string {
  * SQL of `dispatch(most_changes, most_rows, page_size)`: takes committed changes and adds one pending row per live
  * version and key. Gives the number of changes taken, -1 when another process is dispatching.
  *
- * All in one transaction, so a crash changes nothing. The order of its statements is the law: the list of
- * versions is read after the changes are taken, so a version registered later has not begun to read its rows, and
- * will read what these changes committed.
+ * Rules 3 and 4 of the protocol. All in one transaction, so a crash changes nothing. The order of its statements is the
+ * law: the list of versions is read after the changes are taken, so a version registered later has not begun to read its
+ * rows, and will read what these changes committed.
  */
 export function dispatchFunction(store: Store): string {
   const { table } = store
@@ -49,31 +57,25 @@ DECLARE
   all_versions bigint[] := '{}';
   all_origins bigint[] := '{}';
   all_made timestamptz[] := '{}';
+  all_due timestamptz[] := '{}';
 BEGIN
   -- One dispatcher at a time: dispatching is far cheaper than what follows, and whoever must keep it out can.
   IF NOT pg_try_advisory_xact_lock(${dispatchLock(store)}) THEN
     RETURN -1;
   END IF;
 
-  WITH first_ones AS MATERIALIZED (
-    SELECT c.id, coalesce(jsonb_array_length(c.rows), 1) AS size FROM ${table.changes} c
-    WHERE NOT c.sweep ORDER BY c.id LIMIT most_changes FOR UPDATE SKIP LOCKED
-  ), chosen AS (
-    SELECT id FROM (SELECT id, size, sum(size) OVER (ORDER BY id) AS total FROM first_ones) s
-    WHERE total - size < most_rows
-  ), gone AS (
-    DELETE FROM ${table.changes} c USING chosen WHERE c.id = chosen.id RETURNING c AS change
-  )
-  SELECT array_agg(change) INTO taken FROM gone;
+${takeChanges(store)}
   IF taken IS NULL THEN RETURN 0; END IF;
 
-  -- One row per live version, dependency, and (for a change that goes on in pages) cursor.
+  -- One row per live version, dependency, and (for a change that goes on in pages) cursor. Rule 4: the versions are those
+  -- of this statement's own snapshot, taken after the changes were committed, of whatever code.
   FOR target IN
     SELECT v.id AS version_id, d.number AS dependency, d.entry, c.cursor,
       min(coalesce(c.origin, c.id)) AS origin, min(c.made_at) AS made_at, bool_or(c.rows IS NULL) AS whole,
       c.table_name, v.state, array_agg(c.id) AS ids
     FROM unnest(taken) c
-    JOIN ${table.index_versions} v ON v.state <> 'dropped' AND (c.version_id IS NULL OR c.version_id = v.id)
+    JOIN ${table.index_versions} v ON v.state <> 'dropped' AND v.abandoned_at IS NULL
+      AND (c.version_id IS NULL OR c.version_id = v.id)
     CROSS JOIN LATERAL (
       SELECT (n - 1)::int AS number, e AS entry FROM jsonb_array_elements(v.dependencies) WITH ORDINALITY AS x(e, n)
     ) d
@@ -90,11 +92,12 @@ BEGIN
     SELECT coalesce(jsonb_agg(r.value), '[]') INTO changed
       FROM unnest(taken) c CROSS JOIN LATERAL jsonb_array_elements(c.rows) r WHERE c.id = ANY (target.ids);
 
-    -- The rows are gone, their keys are only in the index: a sweep enqueues them, and nothing in flight may settle.
+    -- The rows are gone, their keys are only in the index: a sweep enqueues them, and nothing in flight may settle. What
+    -- only waits is read later than this anyhow.
     IF whole AND (target.entry ->> 'own')::boolean AND target.cursor IS NULL THEN
       INSERT INTO ${table.pending} AS p (version_id, key, oldest_change, made_at)
         SELECT version_id, key, origin_id, first_made FROM ${table.pending}
-        WHERE version_id = target.version_id ORDER BY key
+        WHERE version_id = target.version_id AND (token IS NOT NULL OR due_at = 'infinity') ORDER BY key
       ${mergePending};
       UPDATE ${table.index_versions} SET truncated = true WHERE id = target.version_id AND state IN ('created', 'populating');
       INSERT INTO ${table.changes} (origin, table_name, made_at, version_id, sweep)
@@ -121,6 +124,9 @@ BEGIN
     all_versions := all_versions || array_fill(target.version_id, ARRAY[cardinality(page)]);
     all_origins := all_origins || array_fill(origin_id, ARRAY[cardinality(page)]);
     all_made := all_made || array_fill(first_made, ARRAY[cardinality(page)]);
+    all_due := all_due || array_fill(
+      CASE WHEN cardinality(page) <= ${smallChange} AND target.cursor IS NULL THEN ${earlyDue} ELSE clock_timestamp() END,
+      ARRAY[cardinality(page)]);
 
     -- More keys than a page: the change goes on behind the others, for this version and dependency only.
     IF cardinality(page) >= page_size AND (whole OR NOT (target.entry ->> 'own')::boolean) THEN
@@ -131,12 +137,56 @@ BEGIN
   END LOOP;
 
   -- In key order, as every writer of this table takes its locks: two of them cannot wait for each other.
-  INSERT INTO ${table.pending} AS p (version_id, key, oldest_change, made_at)
-    SELECT version_id, key, min(origin), min(made_at)
-    FROM unnest(all_versions, all_keys, all_origins, all_made) AS n(version_id, key, origin, made_at)
+  INSERT INTO ${table.pending} AS p (version_id, key, oldest_change, made_at, due_at)
+    SELECT version_id, key, min(origin), min(made_at), min(due_at)
+    FROM unnest(all_versions, all_keys, all_origins, all_made, all_due) AS n(version_id, key, origin, made_at, due_at)
     GROUP BY version_id, key ORDER BY version_id, key COLLATE "C"
   ${mergePending};
   RETURN cardinality(taken);
 END
 $dispatch$`
+}
+
+/** Most keys of a change that goes before bulk changes. */
+const smallChange = 100
+
+/** Stored bytes of a row's image: a guess that needs no look into it. */
+const rowBytes = 64
+
+/**
+ * From each table in turn: a flood in one does not hold up the others, whatever was captured first. No order between
+ * changes is needed: each looks up its documents after it was committed, and what a mark waits for is told by its number.
+ * Of those that go on in pages one page goes along with every dispatch: they neither hold up nor wait for the others.
+ * Only what is nearly chosen already is counted, which takes a look into long arrays.
+ */
+function takeChanges({ table: { changes } }: Store): string {
+  return `
+  WITH RECURSIVE tables (name) AS (
+    (SELECT c.table_name FROM ${changes} c ORDER BY c.table_name LIMIT 1)
+    UNION ALL
+    SELECT (SELECT c.table_name FROM ${changes} c WHERE c.table_name > t.name ORDER BY c.table_name LIMIT 1)
+    FROM tables t WHERE t.name IS NOT NULL
+  ), heads AS (
+    SELECT h.table_name, h.id, coalesce(jsonb_array_length(h.rows), page_size) AS size
+    FROM tables t CROSS JOIN LATERAL (
+      SELECT f.*, sum(f.bytes) OVER (ORDER BY f.id) AS total FROM (
+        SELECT c.table_name, c.id, c.rows, coalesce(pg_column_size(c.rows), 0) AS bytes FROM ${changes} c
+        WHERE c.table_name = t.name AND c.cursor IS NULL AND NOT c.sweep ORDER BY c.table_name, c.id LIMIT most_changes) f
+    ) h WHERE h.total - h.bytes < most_rows::bigint * ${rowBytes}
+  ), lined_up AS (
+    SELECT table_name, id, size, sum(size) OVER (PARTITION BY table_name ORDER BY id) AS turn FROM heads
+    UNION ALL
+    (SELECT c.table_name, c.id, 0, 0 FROM ${changes} c WHERE c.cursor IS NOT NULL AND NOT c.sweep ORDER BY c.id LIMIT 1)
+  ), chosen AS (
+    SELECT table_name, id FROM (
+      SELECT *, sum(size) OVER w AS total, row_number() OVER w AS place FROM lined_up
+      -- One alone is taken to find what is too much: the oldest, which would not get its turn before smaller ones.
+      WINDOW w AS (ORDER BY CASE WHEN most_changes > 1 THEN turn END, id)
+    ) l WHERE total - size < most_rows AND place <= most_changes
+  ), held AS MATERIALIZED (
+    SELECT c.table_name, c.id FROM ${changes} c JOIN chosen USING (table_name, id) FOR UPDATE OF c SKIP LOCKED
+  ), gone AS (
+    DELETE FROM ${changes} c USING held WHERE c.table_name = held.table_name AND c.id = held.id RETURNING c AS change
+  )
+  SELECT array_agg(change) INTO taken FROM gone;`
 }

@@ -1,0 +1,36 @@
+/**
+ * What waits in the queue, told by one statement.
+ * @module
+ */
+import type { Store } from '../store/store.ts'
+
+/** What a worker has to know again and again. */
+export interface Look {
+  /** Changes wait to be dispatched. */
+  changes: boolean
+  /** Sweeps wait for somebody who serves their version. */
+  sweeps: boolean
+  /** Ids of those of the given versions that have keys to claim now. */
+  due: string[]
+  /** Another text whenever a version came, went or moved to another state. */
+  versions: string
+}
+
+/**
+ * Looks for work. The only statement of an idle worker, so each part of it reads one entry of an index, however much
+ * waits and however much was there before: keys are skipped to by their time, changes by their table.
+ */
+export async function lookAt({ db, table }: Store, prefix: string, versionIds: readonly string[]): Promise<Look> {
+  const [row] = await db.query<Look & Record<string, unknown>>(
+    `SELECT EXISTS (SELECT FROM ${table.changes} c WHERE NOT c.sweep ORDER BY c.table_name, c.id LIMIT 1) AS changes,
+       EXISTS (SELECT FROM ${table.changes} c WHERE c.sweep AND c.version_id = ANY ($2::bigint[])) AS sweeps,
+       (SELECT coalesce(jsonb_agg(v.id::text), '[]') FROM unnest($2::bigint[]) AS v(id) WHERE EXISTS (
+         SELECT FROM ${table.pending} p WHERE p.version_id = v.id AND p.due_at <= clock_timestamp()
+         ORDER BY p.due_at LIMIT 1)) AS due,
+       (SELECT coalesce(string_agg(v.id || v.state || (v.abandoned_at IS NULL), ' ' ORDER BY v.id), '')
+        FROM ${table.index_versions} v JOIN ${table.indexes} i ON i.id = v.index_id
+        WHERE i.prefix = $1 AND v.state <> 'dropped') AS versions`,
+    [prefix, versionIds],
+  )
+  return row!
+}
