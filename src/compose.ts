@@ -47,6 +47,7 @@ export function elasticUmzug(config: Config, options: ComposeOptions = {}): Elas
         schema,
         wake,
         onWarning: (line) => runtime.writeError(`${line}\n`),
+        ...(config.onBypass && { onBypass: config.onBypass }),
       }),
   })
 }

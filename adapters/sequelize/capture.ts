@@ -8,19 +8,20 @@
  * @module
  */
 import type { Sequelize } from 'sequelize'
-import type { CaptureMode, ModeOf } from '../../src/config.ts'
+import type { CaptureMode, ModeOf, OnBypass } from '../../src/config.ts'
 import { ElasticUmzugError } from '../../src/errors.ts'
 import type { Definition } from '../../src/search/definition.ts'
 import { marginMs, watchMs } from '../../src/ports.ts'
 import { quoteTable } from '../../src/sql.ts'
 import type { Catalog } from './capture/catalog.ts'
+import { type Bypass, interceptQueries } from './capture/bypass.ts'
 import { insertWhole } from './capture/changes.ts'
 import { destroyByHooks } from './capture/hooks.ts'
 import { ask, catalogOf, type Knowledge, knowNothing, learn, type Learned, type Session } from './capture/known.ts'
 import { type Capture, capture } from './capture/record.ts'
 import { afterCommit, runIn, spoil, transactionOf } from './capture/session.ts'
 import { grown, tableNamed, type Watch, watchOf } from './capture/watch.ts'
-import { describeWrite, type Method, methods, type QueryInterfaceLike, type Write } from './capture/writes.ts'
+import { describeWrite, marked, type Method, methods, type QueryInterfaceLike, type Write } from './capture/writes.ts'
 import { tableId } from './tables.ts'
 
 /** What is captured, and where to. */
@@ -36,6 +37,8 @@ export interface CaptureOptions {
   wake(): void
   /** Told what cannot be captured, once for each table. */
   onWarning?(line: string): void
+  /** What is done about raw statements; default `capture`. The strictest counts where several are given. */
+  onBypass?: OnBypass
 }
 
 /**
@@ -77,7 +80,8 @@ export function installCapture(options: CaptureOptions): () => void {
   setMembers(installation, [...installation.members, options])
   if (!known) {
     installations.set(sequelize, installation)
-    installation.unwrap = wrapMethods(installation)
+    const undo = [wrapMethods(installation), interceptQueries(bypassOf(installation))]
+    installation.unwrap = () => undo.forEach((each) => each())
   }
   return () => {
     if (!installation.members.has(options)) return
@@ -146,6 +150,23 @@ function wrapMethods(installation: Installation): () => void {
   return () => restores.forEach((each) => each())
 }
 
+function bypassOf(installation: Installation): Bypass {
+  const { sequelize, schema, waking } = installation
+  return {
+    sequelize,
+    changes: quoteTable({ schema, name: 'changes' }),
+    knowledge: () => installation.knowledge,
+    onBypass() {
+      const asked = [...installation.members].map(({ onBypass = 'capture' }) => onBypass)
+      return (['error', 'capture', 'warn'] as const).find((each) => asked.includes(each)) ?? 'capture'
+    },
+    onWarning: (line) => installation.members.forEach((each) => each.onWarning?.(line)),
+    wake: (transaction) => afterCommit(transaction, waking, () => wake(installation)),
+    afterWrite: (tables, session, planned) => afterWrite(installation, { tables, session, planned }),
+    explain: (error) => explain(error, installation),
+  }
+}
+
 interface Call {
   name: string
   original: Method
@@ -155,19 +176,14 @@ interface Call {
 }
 
 async function record(installation: Installation, { name, original, args, self }: Call): Promise<unknown> {
-  const given = name === 'delete' ? await destroyByHooks(args) : args
+  const given = marked(name, name === 'delete' ? await destroyByHooks(args) : args)
   const write = describeWrite(name, original, given)
   const transaction = transactionOf(self.sequelize, write.options)
   const session = { run: runIn(self.sequelize, transaction), transaction }
   try {
     const planned = await learn(installation.knowledge, session)
     const result = await send(installation, { write, self, session, planned }, () => original.apply(self, given))
-    if (planned.fresh.left.has(tableId(tableNamed(write.tableName)))) {
-      afterCommit(transaction, installation.waking, () => wake(installation))
-    }
-    if (performance.now() - planned.fresh.askedAtMs > lateMs) {
-      await recordLate(installation, { write, session, planned })
-    }
+    await afterWrite(installation, { tables: [tableId(tableNamed(write.tableName))], session, planned })
     return result
   } catch (error) {
     return explain(error, installation)
@@ -179,6 +195,8 @@ interface Planned {
   session: Session
   planned: Learned
 }
+
+type Written = Pick<Planned, 'session' | 'planned'> & { tables: readonly string[] }
 
 async function send(
   installation: Installation,
@@ -193,9 +211,17 @@ async function send(
   return await capture(captureOf(installation, { catalog, watch }, self), write)
 }
 
+async function afterWrite(installation: Installation, written: Written): Promise<void> {
+  const { tables, session: { transaction }, planned: { fresh } } = written
+  if (tables.some((each) => fresh.left.has(each))) {
+    afterCommit(transaction, installation.waking, () => wake(installation))
+  }
+  if (performance.now() - fresh.askedAtMs > lateMs) await recordLate(installation, written)
+}
+
 // A version registered meanwhile may have been populated before this write arrived: of what only it reads, the rows
 // that were written are not known any more.
-async function recordLate(installation: Installation, { write, session, planned }: Planned): Promise<void> {
+async function recordLate(installation: Installation, { tables, session, planned }: Written): Promise<void> {
   const { knowledge, schema, waking } = installation
   const { run, transaction } = session
   const now = await ask(knowledge, session).catch(async (error) => {
@@ -204,9 +230,8 @@ async function recordLate(installation: Installation, { write, session, planned 
   })
   const more = grown(planned.fresh.watch, now.fresh.watch)
   if (more.length === 0) return
-  const id = tableId(tableNamed(write.tableName))
   const catalog = await catalogOf(knowledge, now, session)
-  const reached = new Set([id, ...catalog.truncated(id)])
+  const reached = new Set(tables.flatMap((each) => [each, ...catalog.truncated(each)]))
   for (const each of more.filter(({ table }) => reached.has(tableId(table)))) {
     await run(insertWhole(quoteTable({ schema, name: 'changes' }), each))
   }

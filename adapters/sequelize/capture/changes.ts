@@ -142,6 +142,32 @@ function returning({ watched, met }: Recorded, fields: readonly string[]) {
   return { returned: [...new Set(fields), ...texts, ...marks], given, from: written }
 }
 
+/** Put before the number of a captured column, it names the column in what a statement of the user gives back. */
+export const ownColumn = 'elastic_umzug_'
+
+/** A statement of the user: it may give back anything, under any name. */
+export interface UserStatement {
+  body: string
+  /** What its table is called in it. */
+  alias: string
+  isReturning: boolean
+}
+
+/**
+ * The same statement, recording what it wrote. It gives back what it did, with columns of our own at the end; or, where it
+ * gives nothing back, one row with the number of rows as text: `n`.
+ */
+export function recordingUsers(changes: string, { watched, columns }: Recorded, statement: UserStatement): string {
+  const { body, alias, isReturning } = statement
+  const captured = watched.capture.map((name, at) => ({ name, as: quoteName(`${ownColumn}${at}`) }))
+  const own = captured.map(({ name, as }) => `${quoteName(alias)}.${quoteName(name)}::text AS ${as}`).join(', ')
+  const images = imagesOf(watched.capture, written, Object.fromEntries(captured.map(({ name, as }) => [name, as])))
+  // The statement may end in a comment.
+  return `WITH ${written} AS (${body}\n${isReturning ? ',' : 'RETURNING'} ${own}), ` +
+    `"elastic_umzug_captured" AS (${insertImages(changes, watched, images, columns)}) ` +
+    `SELECT ${isReturning ? '*' : 'count(*)::text AS n'} FROM ${written}`
+}
+
 // A row that an upsert inserts has no xmax; one that it updates was locked by it first.
 function insertUnseen(changes: string, watched: Watched, { values }: Met): string {
   return `${wholeInto(changes)} SELECT ${quoteText(tableId(watched.table))} FROM (SELECT ${metKey} FROM ${written} ` +
@@ -207,6 +233,10 @@ export interface Recording {
 /** Which rows are locked, and how. */
 export interface Locking {
   table: Table
+  /** What the table is called in the condition. */
+  alias?: string
+  /** Put first: what the condition refers to. */
+  withList?: string
   key: readonly KeyColumn[]
   /** Empty for all rows. */
   condition: string
@@ -216,12 +246,13 @@ export interface Locking {
 }
 
 /** Statement that locks rows, records them as they are when asked, and gives their keys as JSON arrays of texts. */
-export function lockingRows(changes: string, { table, key, condition, limit = '', strength, record }: Locking): string {
+export function lockingRows(changes: string, locking: Locking): string {
+  const { table, alias = table.name, withList = '', key, condition, limit = '', strength, record } = locking
   const locked = '"elastic_umzug_locked"'
   const where = condition === '' ? '' : ` WHERE ${condition}`
   const columns = new Set([...key.map(({ name }) => name), ...(record?.watched.capture ?? [])])
-  const rows = `SELECT ${[...columns].map(quoteName).join(', ')} FROM ${
-    quoteTable(table)
+  const rows = `${withList}SELECT ${[...columns].map(quoteName).join(', ')} FROM ${quoteTable(table)} AS ${
+    quoteName(alias)
   }${where}${limit} FOR ${strength}`
   const insert = record && insertImages(changes, record.watched, imageUnion(record, locked), record.columns)
   return `WITH ${locked} AS (${rows})${insert ? `, "elastic_umzug_captured" AS (${insert})` : ''} ` +

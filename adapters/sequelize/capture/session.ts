@@ -8,6 +8,9 @@ import type { WriteOptions } from './writes.ts'
 /** Runs own statements on the writer's connection, one at a time. */
 export type Run = <Row extends object>(sql: string, bind?: readonly unknown[]) => Promise<Row[]>
 
+/** Key of the options of statements that are recorded already, or are our own. */
+export const isKnown: unique symbol = Symbol('elastic-umzug: recorded')
+
 interface ClassLike {
   _cls?: { get(name: 'transaction'): Transaction | null | undefined }
 }
@@ -36,6 +39,7 @@ export function runIn(sequelize: Sequelize, transaction: Transaction | null): Ru
       // A second try inside a transaction that has failed would only hide why.
       retry: { max: 1 },
       transaction,
+      [isKnown]: true,
     } as never) as never
 }
 

@@ -5,6 +5,7 @@
  */
 import type { Sequelize, Transaction } from 'sequelize'
 import type { Statement } from './changes.ts'
+import { isKnown } from './session.ts'
 import type { TableName } from './watch.ts'
 
 /** Options of a write, as far as they are read. */
@@ -165,6 +166,14 @@ export function describeWrite(name: string, original: Method, args: unknown[]): 
       return original.apply(self, changed)
     },
   }
+}
+
+/** The arguments of a call with options that tell that its statement is looked at. */
+export function marked(name: string, args: readonly unknown[]): unknown[] {
+  const { optionsAt } = methods[name]!
+  const changed = [...args]
+  changed[optionsAt] = { ...args[optionsAt] as WriteOptions | undefined, [isKnown]: true }
+  return changed
 }
 
 /** How a call is changed on its way. */
