@@ -17,6 +17,7 @@ import {
   type UpOptions,
   type UpResult,
 } from './commands/up.ts'
+import { type Watch, watchSearch } from './commands/watch.ts'
 import type { Events, Listener } from './events.ts'
 import type { Runner } from './migrations/runner.ts'
 import { createNotifier } from './queue/listen.ts'
@@ -74,6 +75,7 @@ export function createPlugin(parts: PluginParts): ElasticUmzug {
   const base = createBase(parts)
   const { store, definitions, prefix, emitter, runtime } = base
   let worker: Worker | undefined
+  let watch: Watch | undefined
   let starting: Promise<void> | undefined
   let isRecording = false
   let umzug: Runner | undefined
@@ -91,6 +93,8 @@ export function createPlugin(parts: PluginParts): ElasticUmzug {
     if (!isRecording) base.capture(definitions, store.schema, captured)
     isRecording = true
     worker = startWorker(base.workerOptions())
+    watch = watchSearch(base)
+    watch.start()
   }
 
   return {
@@ -112,8 +116,9 @@ export function createPlugin(parts: PluginParts): ElasticUmzug {
       }),
     async stop() {
       await starting
-      await worker?.stop()
+      await Promise.all([worker?.stop(), watch?.stop()])
       worker = undefined
+      watch = undefined
       starting = undefined
     },
     settled: ({ timeoutMs } = {}) => settled(base, () => worker, timeoutMs),

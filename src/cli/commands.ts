@@ -11,6 +11,7 @@ import { createAction, downAction, upAction } from './migrations.ts'
 import { queueActions } from './queue.ts'
 import type { Session } from './session.ts'
 import { statusAction } from './status.ts'
+import { verifyAction } from './verify.ts'
 
 const description = `SQL migrations, search indexes and every changed row in search, without downtime.
 The config is umzug.config.{ts,mts,cts,js,mjs,cjs} in this folder or above it; --config PATH names another.
@@ -40,7 +41,15 @@ export function createCli(session: Session): Cli {
     }
   }
   const cli = new Parser(lazyUmzug(session), { toolFileName: 'umzug', toolDescription: description })
-  for (const each of [...indexActions(session), ...queueActions(session), logAction(session), statusAction(session)]) {
+  for (
+    const each of [
+      ...indexActions(session),
+      verifyAction(session),
+      ...queueActions(session),
+      logAction(session),
+      statusAction(session),
+    ]
+  ) {
     cli.addAction(each)
   }
   for (const each of [cli, ...cli.actions]) omitUsage(each)

@@ -1,5 +1,5 @@
 /**
- * Progress of a populate: one moving line in a terminal, a plain line now and then elsewhere.
+ * Progress of a populate or a comparison: one moving line in a terminal, a plain line now and then elsewhere.
  * @module
  */
 import type { Events } from '../events.ts'
@@ -9,14 +9,21 @@ import type { Clock, Runtime } from '../ports.ts'
 const terminalEveryMs = 100
 const plainEveryMs = 10_000
 
+/** Events that tell how far something is. */
+type ProgressEvent = 'populate:page:complete' | 'verify:page:complete'
+
 /** Prints progress until the returned function is called. */
-export function followProgress(plugin: Pick<ElasticUmzug, 'on'>, runtime: Runtime): () => void {
+export function followProgress(
+  plugin: Pick<ElasticUmzug, 'on'>,
+  runtime: Runtime,
+  event: ProgressEvent = 'populate:page:complete',
+): () => void {
   const everyMs = runtime.isTerminal ? terminalEveryMs : plainEveryMs
   const meter = createMeter(runtime.clock)
   let last = runtime.clock.now()
   let shown = false
-  const off = plugin.on('populate:page:complete', (event) => {
-    const text = meter(event)
+  const off = plugin.on(event, (page) => {
+    const text = meter(page)
     if (runtime.clock.now() - last < everyMs) return
     last = runtime.clock.now()
     shown = true
@@ -29,7 +36,7 @@ export function followProgress(plugin: Pick<ElasticUmzug, 'on'>, runtime: Runtim
 }
 
 /** Turns events into a line, with rate and estimated time left from the second event of a version on. */
-export function createMeter(clock: Clock): (event: Events['populate:page:complete']) => string {
+export function createMeter(clock: Clock): (event: Events[ProgressEvent]) => string {
   const starts = new Map<string, { at: number; total: number }>()
   return ({ index, version, total, expected }) => {
     const name = `${index}-${version}`

@@ -41,7 +41,7 @@ export interface RunOptions extends CommandOptions {
   /** False lets it run beside others: it takes no run lock. */
   exclusive?: boolean
   /** What it is about. */
-  target?: string
+  target?: string | null
 }
 
 /** A command on its way: one recorded action. */

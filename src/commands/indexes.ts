@@ -16,11 +16,14 @@ import {
   versionOf,
 } from '../search/lifecycle.ts'
 import type { Definition } from '../search/definition.ts'
+import { messageOf } from '../errors.ts'
 import { checkCluster, countDocuments } from '../search/physical.ts'
 import { listVersions, readAlias, type Version, type VersionState } from '../search/versions.ts'
 import { checkSchema } from '../store/schema.ts'
 import type { Base, CommandOptions, Run } from './base.ts'
 import { queuesOf } from './queue.ts'
+import { type Verified, type VerifyOptions, verifyVersions } from './verify.ts'
+import { look } from './watch.ts'
 
 /** A version with what is known of it in the cluster and in the queue. */
 export interface VersionStatus extends Version {
@@ -58,6 +61,12 @@ export interface IndexCommands {
   update(names?: readonly string[], options?: ChangeOptions): Promise<Version[]>
   /** Points the alias at `name` (its newest complete version), `name@N` or a physical name. Default: all definitions. */
   activate(targets?: readonly string[], options?: ChangeOptions): Promise<Version[]>
+  /**
+   * Compares every document of `name` (its active version), `name@N` or a physical name with its row, and repairs what
+   * differs if asked. Default: every complete version that this code has the definition of.
+   * Throws `VERIFY_FAILED` when differences remain.
+   */
+  verify(targets?: readonly string[], options?: VerifyOptions): Promise<Verified[]>
 }
 
 /** The commands; with `within` they take part in an action that already holds the run lock. */
@@ -84,6 +93,7 @@ export function indexCommands(base: Base, within?: Run): IndexCommands {
   }
   return {
     list: () => list(base),
+    verify: (targets, options) => verifyVersions(base, targets, options),
     async create(names = [], options = {}) {
       const definitions = named(base, names)
       tellNone(options, definitions)
@@ -111,6 +121,8 @@ export function indexCommands(base: Base, within?: Run): IndexCommands {
 
 /** Every definition: create, populate, verify, activate where that is not done yet. Part of `up`. */
 export async function convergeIndexes(base: Base, run: Run, activating: boolean): Promise<Converged[]> {
+  // What it cannot look at now is looked at by every worker; a deploy does not fail for it.
+  await look(base, 0, run.say).catch((error) => run.say(`it could not be looked for a restore: ${messageOf(error)}`))
   return await converge(base.lifecycle(run), activating)
 }
 

@@ -23,8 +23,8 @@ export async function drawNumber(store: Store, on: Queryable = store.db): Promis
 }
 
 /** The number that would be drawn now: whoever draws later has none below it. */
-export async function peekNumber(store: Store): Promise<bigint> {
-  const [row] = await store.db.query<{ n: string }>(
+export async function peekNumber(store: Store, on: Queryable = store.db): Promise<bigint> {
+  const [row] = await on.query<{ n: string }>(
     `SELECT greatest(n + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint) AS n FROM ${store.table.document_clock}`,
   )
   return BigInt(row!.n)

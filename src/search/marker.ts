@@ -77,7 +77,7 @@ async function compare(
   const versions = await liveVersions(store, tx, prefix)
   const now: Seen = {
     identity: await readIdentity(tx),
-    clock: String(await peekNumber(store)),
+    clock: String(await peekNumber(store, tx)),
     drawn: await readDrawn(store, tx),
     mark: await readMark(search, markerName(prefix, store.schema)),
     ...await readCluster(search, [markerName(prefix, store.schema), ...versions.map((each) => each.physical)]),

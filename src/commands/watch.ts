@@ -1,0 +1,121 @@
+/**
+ * Beside a worker: looks whether the database or Elasticsearch went back in time, and checks ids after a restart.
+ * @module
+ */
+import type { Events } from '../events.ts'
+import type { Served } from '../queue/process.ts'
+import { servedVersions } from '../queue/worker.ts'
+import { checkVersion } from '../search/repair.ts'
+import { forgetCheck, type IdCheck, waitingChecks } from '../search/restart.ts'
+import { lookAtMarks } from '../search/marker.ts'
+import { openSession } from '../store/lock.ts'
+import type { Base } from './base.ts'
+import { checkDeps } from './verify.ts'
+
+/** What runs beside a worker. */
+export interface Watch {
+  start(): void
+  /** Ends after the step under way. */
+  stop(): Promise<void>
+}
+
+const everyMs = 60_000
+
+/** Longest pause after a page of ids, in milliseconds: as long as the page took, so that half of the time is free. */
+const longestPauseMs = 2_000
+
+/**
+ * Looks at the start, every minute, and when Elasticsearch is back; one process of all does it. Faults are emitted as
+ * `search:watch:failed`, and it goes on.
+ */
+export function watchSearch(base: Base): Watch {
+  const stop = new AbortController()
+  let ring = new AbortController()
+  let running: Promise<void> | undefined
+  let off = () => {}
+  const loop = async () => {
+    for (let dueMs = 0; !stop.signal.aborted;) {
+      ring = new AbortController()
+      await step(base, dueMs, stop.signal).catch((error) => {
+        if (!stop.signal.aborted) base.emitter.emit('search:watch:failed', { error })
+      })
+      await base.runtime.clock.sleep(everyMs, AbortSignal.any([stop.signal, ring.signal]))
+      // Whoever was rung for does not care who looked a moment ago.
+      dueMs = ring.signal.aborted ? 0 : everyMs
+    }
+  }
+  return {
+    start() {
+      off = base.emitter.on('queue:search:back', () => ring.abort())
+      running ??= loop()
+    },
+    async stop() {
+      off()
+      stop.abort()
+      await running
+    },
+  }
+}
+
+async function step(base: Base, dueMs: number, signal: AbortSignal): Promise<void> {
+  await look(base, dueMs)
+  if (!signal.aborted) await checkIds(base, signal)
+}
+
+/** Looks at the markers once; tells what it suspects. */
+export async function look(base: Base, dueMs: number, onLine: (line: string) => void = () => {}): Promise<void> {
+  const { store, prefix, emitter } = base
+  const found = await lookAtMarks({ store, search: base.needSearch(), prefix }, dueMs)
+  for (const { kind, message } of found?.seen ?? []) {
+    emitter.emit('search:suspicion:noted', { kind, message })
+    onLine(`suspected: ${message}; npx umzug es:verify --repair makes rows and documents equal`)
+  }
+  if (found?.restarted) emitter.emit('search:nodes:changed', {})
+}
+
+// Those of versions that nobody here has the code for are left to others.
+async function checkIds(base: Base, signal: AbortSignal): Promise<void> {
+  const versions = await servedVersions(base.workerOptions())
+  const waiting = await waitingChecks(base.store, versions.map((each) => each.version.id))
+  for (const each of waiting) {
+    if (signal.aborted) return
+    await checkOnce(base, versions.find(({ version }) => version.id === each.versionId)!, each, signal)
+  }
+}
+
+async function checkOnce(base: Base, served: Served, waiting: IdCheck, signal: AbortSignal): Promise<void> {
+  const session = await openSession(base.store)
+  try {
+    if (!(await session.tryLock(`ids.${waiting.versionId}`))) return
+    // Somebody else may have carried it out since it was listed.
+    const [still] = await waitingChecks(base.store, [waiting.versionId])
+    if (!still) return
+    await recordCheck(base, served, signal)
+    await forgetCheck(base.store, still)
+  } finally {
+    await session.close()
+  }
+}
+
+async function recordCheck(base: Base, { version, source }: Served, signal: AbortSignal): Promise<void> {
+  const { clock } = base.runtime
+  const options = { exclusive: false, target: version.physical, signal }
+  const found = await base.run('es:verify ids', options, async (run) => {
+    let began = clock.now()
+    const checked = await checkVersion(checkDeps(base, run, false), version, source, {
+      contents: false,
+      repair: true,
+      async onPage() {
+        await clock.sleep(Math.min(longestPauseMs, clock.now() - began), signal)
+        began = clock.now()
+      },
+    })
+    const { missing, extra } = checked.repaired
+    run.say(
+      `${version.physical}: ids checked after a restart of Elasticsearch; written anew: ${missing} missing, ${extra} extra`,
+    )
+    return { missing, extra }
+  })
+  const event: Events['verify:ids:complete'] = { index: version.index, version: version.number, ...found }
+  base.emitter.emit('verify:ids:complete', event)
+}
