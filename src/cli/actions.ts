@@ -6,6 +6,7 @@ import {
   CommandLineAction,
   type CommandLineFlagParameter,
   type CommandLineIntegerParameter,
+  type CommandLineStringListParameter,
 } from '@rushstack/ts-command-line'
 import { ElasticUmzugError } from '../errors.ts'
 
@@ -16,6 +17,8 @@ export interface Given {
   flag(name: string): boolean
   /** Value of an option that takes a whole number. */
   number(name: string): number | undefined
+  /** Values of an option that takes a text and may be given again and again. */
+  texts(name: string): readonly string[]
 }
 
 /** How a command is described. */
@@ -29,6 +32,8 @@ export interface ActionParts {
   flags?: Readonly<Record<string, string>>
   /** Options with a whole number. */
   numbers?: Readonly<Record<string, string>>
+  /** Options with a text, which may be given again and again. */
+  texts?: Readonly<Record<string, string>>
   run(given: Given): Promise<void>
 }
 
@@ -41,6 +46,7 @@ class Action extends CommandLineAction {
   readonly #parts: ActionParts
   readonly #flags = new Map<string, CommandLineFlagParameter>()
   readonly #numbers = new Map<string, CommandLineIntegerParameter>()
+  readonly #texts = new Map<string, CommandLineStringListParameter>()
 
   constructor(parts: ActionParts) {
     super({ actionName: parts.name, summary: parts.summary, documentation: parts.documentation ?? parts.summary })
@@ -48,13 +54,20 @@ class Action extends CommandLineAction {
   }
 
   override onDefineParameters(): void {
-    const { flags = {}, numbers = {}, names } = this.#parts
+    const { flags = {}, numbers = {}, texts = {}, names } = this.#parts
     for (const [parameterLongName, description] of Object.entries(flags) as [`--${string}`, string][]) {
       this.#flags.set(parameterLongName, this.defineFlagParameter({ parameterLongName, description }))
     }
     for (const [parameterLongName, description] of Object.entries(numbers) as [`--${string}`, string][]) {
       const parameter = this.defineIntegerParameter({ parameterLongName, description, argumentName: 'COUNT' })
       this.#numbers.set(parameterLongName, parameter)
+    }
+    for (const [parameterLongName, description] of Object.entries(texts) as [`--${string}`, string][]) {
+      const argumentName = parameterLongName.slice(2).toUpperCase()
+      this.#texts.set(
+        parameterLongName,
+        this.defineStringListParameter({ parameterLongName, description, argumentName }),
+      )
     }
     if (names) this.defineCommandLineRemainder({ description: names })
   }
@@ -65,6 +78,7 @@ class Action extends CommandLineAction {
       names: this.remainder?.values ?? [],
       flag: (name) => this.#flags.get(name)?.value ?? false,
       number: (name) => this.#numbers.get(name)?.value,
+      texts: (name) => this.#texts.get(name)?.values ?? [],
     })
   }
 }
