@@ -1,60 +1,40 @@
 /**
- * Applications and workers killed at random. TORTURE_SEED and TORTURE_MS choose another run, say
- * `TORTURE_MS=600000 npm test -- test/cli/torture.test.ts`.
+ * A short torture with a fixed seed; `npm run torture -- --seed N --minutes M` runs others, of any length. TORTURE_REPORT
+ * names a file that takes the whole history of what went wrong.
  */
+import { writeFile } from 'node:fs/promises'
 import process from 'node:process'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { expect } from 'chai'
-import { randomFrom } from '../fixtures/library/writes.ts'
-import { createLibrary, type Library } from '../support/library.ts'
-import { killTree } from '../support/world.ts'
+import { whyNoOwn } from '../support/world.ts'
+import { mutated } from '../torture/mutations.ts'
+import { mutations } from '../torture/patches.ts'
+import { torture } from '../torture/run.ts'
 
-const seed = Number(process.env.TORTURE_SEED ?? Date.now() % 100_000)
-const lengthMs = Number(process.env.TORTURE_MS ?? 15_000)
+const roundMs = 20_000
 
 describe('torture', function () {
-  this.timeout(lengthMs + 120_000)
-  let library: Library
+  this.timeout(300_000)
 
-  before(async () => {
-    library = await createLibrary({}, { LEASE_MS: 1_500, BATCH_SIZE: 20, PAUSE_MS: 1 })
-    await library.done(['up'])
-  })
-  after(() => library.drop())
+  // One with punctual requests and forgotten deletes, one with late requests.
+  for (const [seed, weather] of [[1, 'punctual'], [2, 'late']] as const) {
+    it(`loses nothing, with seed ${seed} and ${weather} requests`, async () => {
+      const own = await whyNoOwn('postgres') === undefined ? ['postgres'] as const : []
+      const options = { seed, lengthMs: roundMs, roundMs, weather, capture: 'hooks', own, print() {} } as const
+      const { faults, report, writes, strikes } = await torture(options)
+      if (faults.length > 0) await tell([...faults, '', ...report])
+      expect(faults, report.slice(0, 3).join('\n')).to.deep.equal([])
+      expect(writes).to.be.greaterThan(50)
+      expect(Object.keys(strikes)).to.include.members(['kill', 'stop'])
+    })
+  }
 
-  it(`loses nothing with seed ${seed} in ${lengthMs / 1_000} s`, async () => {
-    const random = randomFrom(seed)
-    const until = Date.now() + lengthMs
-    const total = { writes: 0, kills: 0 }
-    // On a slow machine it goes on until there was something to lose.
-    const goesOn = () => Date.now() < until || total.writes < 100 || total.kills < 6
-    await Promise.all([apps(seed), apps(seed + 1_000), workers()])
-
-    const last = library.start(['queue:work'])
-    await library.drained(60_000)
-    await killTree(last)
-    const message = `seed ${seed}, ${total.writes} writes, ${total.kills} kills`
-    expect(await library.differences('books', { rows: 'books' }), message).to.deep.equal([])
-    expect(await library.differences('editions', { rows: 'editions' }), message).to.deep.equal([])
-
-    // One process after another, each killed after a while.
-    async function apps(firstSeed: number) {
-      for (let next = firstSeed; goesOn(); next++) {
-        const app = await library.app({ SEED: next })
-        await sleep(200 + random() * 2_000)
-        await killTree(app)
-        total.writes += app.report().writes
-        total.kills++
-      }
-    }
-
-    async function workers() {
-      while (goesOn()) {
-        const worker = library.start(['queue:work'])
-        await sleep(500 + random() * 5_000)
-        await killTree(worker)
-        total.kills++
-      }
-    }
-  })
+  for (const [name, mutation] of Object.entries(mutations)) {
+    it(`can still be shown what it sees: ${name}`, () => mutated(mutation))
+  }
 })
+
+async function tell(lines: string[]): Promise<void> {
+  const file = process.env.TORTURE_REPORT
+  if (file !== undefined) await writeFile(file, `${lines.join('\n')}\n`)
+  else for (const line of lines.slice(0, 400)) process.stdout.write(`${line.slice(0, 500)}\n`)
+}

@@ -156,11 +156,15 @@ function openScene(
 }
 
 function heard(scene: Scene, name: string, line: string): void {
-  if (line.startsWith('{"state"')) {
-    return
+  if (line.startsWith('{"state"')) return
+  const { striker, faults } = scene
+  const { step, code } = line.startsWith('{') ? JSON.parse(line) as { step?: string; code?: string } : {}
+  if (step !== undefined) {
+    const what = code === undefined ? step : `${step} failed`
+    striker.counts[what] = (striker.counts[what] ?? 0) + 1
   }
-  if (name === 'builder' && wrongCodes.test(line)) scene.faults.push(`the builder failed: ${line}`)
-  scene.striker.note(`${name}: ${line.slice(0, 300)}`)
+  if (wrongCodes.test(line)) faults.push(`${name} failed: ${line}`)
+  striker.note(`${name}: ${line.slice(0, 300)}`)
 }
 
 async function round(scene: Scene, plan: Plan): Promise<void> {
