@@ -25,7 +25,8 @@ interface ClassLike {
  * transaction is remade for right after it; a crash between leaves that to the next migration, or `up`.
  */
 export function alteringSequelize(sequelize: Sequelize, remaking: Remaking): Sequelize {
-  const send = sequelize.query.bind(sequelize) as Query
+  // Looked up at every call: capturing may wrap it meanwhile.
+  const send: Query = (sql, options) => (sequelize.query as unknown as Query).call(sequelize, sql, options)
   const query: Query = async (sql, options = {}) => {
     const alteration = await alterationOf(typeof sql === 'string' ? sql : sql.query)
     if (!alteration) return await send(sql, options)
