@@ -97,7 +97,7 @@ async function sendLocked(
   await recordReferring(recorder, { id, table, rows }, event)
   const { withList, head, tail } = single.parts()
   // The same rows and no others: one that begins to match meanwhile comes after this statement.
-  const only = { text: `WHERE ${amongRows(rows)}\n`, params: [] }
+  const only = { text: `\nWHERE ${amongRows(rows)}\n`, params: [] }
   const { texts, bind } = renumbered([withList, head, only, tail], sending.parameters)
   const result = await sendRecording(sending, { ...single, body: texts.join('') }, effect, bind)
   if (event.kind === 'update') {
