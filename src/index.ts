@@ -33,6 +33,8 @@ export type {
   TablesStatus,
   WaitingChanges,
 } from './commands/status.ts'
+export type { Unserved } from './queue/unserved.ts'
+export type { Suspicion, SuspicionKind } from './search/suspicions.ts'
 export type { OpenAction } from './store/runs.ts'
 export type { MigrateDownOptions, MigrateUpOptions, UpOptions, UpResult } from './commands/up.ts'
 export type { Converged } from './search/lifecycle.ts'

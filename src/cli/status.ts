@@ -37,7 +37,7 @@ function assertWell({ problems }: Status): void {
 
 /** The page, a line each; at most 80 columns wide but for names that are longer. */
 export function statusPage(status: Status): string[] {
-  return [...verdict(status), '', ...facts(status), ...versionPart(status)]
+  return [...verdict(status), '', ...facts(status), ...versionPart(status), ...unservedPart(status)]
 }
 
 function verdict({ problems }: Status): string[] {
@@ -93,6 +93,14 @@ function versionPart({ versions, aliases }: Status): string[] {
     return [each.physical, each.state, alias, documents, each.backlog, age(each.lagMs), each.aborted]
   })
   return ['', ...table(heads, rows)]
+}
+
+function unservedPart({ unserved }: Status): string[] {
+  return unserved.flatMap(({ prefix, index, number, state, pending, servedAt, abandonedAt }) => {
+    const last = servedAt ? `since ${servedAt.slice(0, 19)}` : 'ever'
+    const fate = abandonedAt ? `given up ${abandonedAt.slice(0, 19)}` : `${pending} documents wait`
+    return wrap('', `${prefix}${index}-${number} (${state}): no worker has had its definition ${last}; ${fate}`)
+  })
 }
 
 const width = 80

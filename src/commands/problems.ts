@@ -16,7 +16,20 @@ type Seen = Omit<Status, 'problems'>
 type Rule = (seen: Seen, maxLagMs: number) => Problem[]
 
 // The gravest first: what is behind the first is often its consequence.
-const rules: Rule[] = [tables, cluster, lost, aliases, stuck, lagging, changes, aborted, interrupted, undeployed]
+const rules: Rule[] = [
+  tables,
+  cluster,
+  suspicions,
+  lost,
+  aliases,
+  stuck,
+  unserved,
+  lagging,
+  changes,
+  aborted,
+  interrupted,
+  undeployed,
+]
 
 /** Everything that is wrong. */
 export function problemsOf(seen: Seen, maxLagMs: number): Problem[] {
@@ -41,6 +54,13 @@ function cluster({ cluster }: Seen): Problem[] {
   return cluster?.health === 'red' ? [{ what: `Elasticsearch at ${cluster.cluster} is red`, next }] : []
 }
 
+function suspicions({ suspicions }: Seen): Problem[] {
+  return suspicions.map(({ message, versions }) => ({
+    what: `${versions.join(', ')} may differ from the rows: ${message}`,
+    next: 'npx umzug es:verify --repair',
+  }))
+}
+
 function lost({ versions }: Seen): Problem[] {
   return versions.filter((each) => each.lost && each.state !== 'created').map(({ physical, index, state }) => ({
     what: `${physical} is ${state}, and the cluster has no such index`,
@@ -60,8 +80,12 @@ function aliases({ aliases, versions }: Seen): Problem[] {
   })
 }
 
-function stuck({ versions }: Seen): Problem[] {
-  return versions.flatMap(({ physical, index, dependencyError, awaitsWriters }) => [
+// That an old version cannot be kept any more after a migration is no surprise, and a run under way is about to mend it.
+function stuck({ versions, runs }: Seen): Problem[] {
+  if (runs.some((each) => each.holdsRunLock)) return []
+  return versions.filter((each) => each.state !== 'retired').flatMap((
+    { physical, index, dependencyError, awaitsWriters },
+  ) => [
     ...(dependencyError
       ? [{
         what: `${physical} cannot be kept up to date any more: ${dependencyError}`,
@@ -77,8 +101,26 @@ function stuck({ versions }: Seen): Problem[] {
 const up = 'npx umzug up'
 const worker = 'npx umzug queue:work, or search.start() in the application, with the code that has its definition'
 
-function lagging({ versions }: Seen, maxLagMs: number): Problem[] {
-  return versions.filter((each) => isRead(each) && each.lagMs > maxLagMs).map(({ physical, backlog, lagMs }) => ({
+// Who builds a version brings it up to date at the end, and one kept for a rollback before it is activated.
+function unserved({ unserved, runs }: Seen): Problem[] {
+  const isBuilding = runs.some((each) => each.holdsRunLock)
+  return unserved.filter(({ state, pending }) =>
+    state === 'active' || state !== 'retired' && pending > 0 && !isBuilding
+  )
+    .map(({ prefix, index, number, pending, servedAt }) => {
+      const since = servedAt ? `since ${servedAt.slice(0, 19)}` : 'since it was made'
+      const waiting = counted(pending, 'document waits', 'documents wait')
+      const what = `no worker has had the definition of ${prefix}${index}-${number} ${since}: ${waiting}`
+      return { what, next: worker }
+    })
+}
+
+function lagging({ versions, unserved }: Seen, maxLagMs: number): Problem[] {
+  const isServed = (version: ServedVersion) =>
+    !unserved.some((each) => each.index === version.index && each.number === version.number)
+  return versions.filter((each) => isRead(each) && isServed(each) && each.lagMs > maxLagMs).map((
+    { physical, backlog, lagMs },
+  ) => ({
     what: `${physical} is ${seconds(lagMs)} behind: ${counted(backlog, 'document waits', 'documents wait')}`,
     next: worker,
   }))

@@ -3,9 +3,11 @@
  * @module
  */
 import { messageOf } from '../errors.ts'
+import { type Unserved, unservedVersions } from '../queue/unserved.ts'
 import { aliasTargets } from '../search/aliases.ts'
 import { reasonOf } from '../search/bulk.ts'
 import { countDocuments } from '../search/physical.ts'
+import { listSuspicions, type Suspicion } from '../search/suspicions.ts'
 import { listVersions, readAlias, type Version } from '../search/versions.ts'
 import { type OpenAction, openActions } from '../store/runs.ts'
 import { installedStep, newestStep } from '../store/schema.ts'
@@ -78,6 +80,10 @@ export interface Status {
   aliases: AliasStatus[]
   /** What nobody took yet. */
   changes: WaitingChanges
+  /** Versions that no running worker has the definition of. */
+  unserved: Unserved[]
+  /** What was seen that may have made rows and documents differ: a restore, a failover. */
+  suspicions: Suspicion[]
 }
 
 /** Options of `status`. */
@@ -102,11 +108,12 @@ export async function status(base: Base, { maxLagMs = defaultMaxLagMs }: StatusO
   return { problems: problemsOf(seen, maxLagMs), ...seen }
 }
 
-type OwnPart = Pick<Status, 'runs' | 'unbuilt' | 'versions' | 'aliases' | 'changes'>
+type OwnPart = Omit<Status, 'problems' | 'tables' | 'cluster' | 'pendingMigrations'>
 
 function nothing({ definitions }: Base): OwnPart {
   const unbuilt = definitions.map((each) => each.name)
-  return { runs: [], unbuilt, versions: [], aliases: [], changes: { changes: 0, oldestMs: 0 } }
+  const none = { runs: [], versions: [], aliases: [], unserved: [], suspicions: [] }
+  return { ...none, unbuilt, changes: { changes: 0, oldestMs: 0 } }
 }
 
 async function ownPart(base: Base, cluster: ClusterStatus | null): Promise<OwnPart> {
@@ -123,6 +130,8 @@ async function ownPart(base: Base, cluster: ClusterStatus | null): Promise<OwnPa
     versions: await versionsOf(asked, versions),
     aliases: await aliasesOf(asked, versions),
     changes: await waitingChanges(store),
+    unserved: (await unservedVersions(store)).filter((each) => each.prefix === prefix),
+    suspicions: (await listSuspicions(store)).filter((each) => each.prefix === prefix),
   }
 }
 

@@ -86,6 +86,32 @@ describe('umzug status', function () {
     await library.sql(`DELETE FROM elastic_umzug.pending`)
   })
 
+  it('versions that no worker has the definition of: a problem for the active one', async () => {
+    await library.sql(
+      `UPDATE elastic_umzug.index_versions SET served_at = clock_timestamp() - interval '1 hour'
+       WHERE physical LIKE '%books-1'`,
+    )
+    const { stdout } = await library.cli(['status'])
+    expect(stdout.replace(/\s+/g, ' ')).to.match(
+      /no worker has had the definition of \S+books-1 since 20\S+: 0 documents wait/,
+    )
+      .and.match(/books-1 \(active\): no worker has had its definition since/)
+    await library.sql(`UPDATE elastic_umzug.index_versions SET served_at = clock_timestamp()`)
+  })
+
+  it('what makes it likely that rows and documents differ, and how to make them equal', async () => {
+    await library.sql(
+      `INSERT INTO elastic_umzug.suspicions (prefix, kind, message, version_ids)
+       SELECT $1, 'database-behind', 'The database was restored to an older moment.', array_agg(id)
+       FROM elastic_umzug.index_versions WHERE state = 'active'`,
+      [library.prefix],
+    )
+    expect(wrong(await status())).to.match(
+      /books-1, \S+editions-1 may differ .*restored.*; npx umzug es:verify --repair/,
+    )
+    await library.sql(`DELETE FROM elastic_umzug.suspicions`)
+  })
+
   it('documents that were refused for good, a moved alias, a lost index', async () => {
     await library.sql(
       `INSERT INTO elastic_umzug.pending (version_id, key, oldest_change, due_at, aborted_at, error)
