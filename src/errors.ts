@@ -20,6 +20,7 @@ export const errorCodes = {
   RUN_LOCK_LOST: 'the connection that holds the run lock was lost',
   CAPTURE_STALE: 'a transaction is too old to see what its changes concern',
   CAPTURE_BYPASSED: 'a raw statement would write rows that documents show',
+  CAPTURE_IMPOSSIBLE: 'a table cannot have triggers that record its changes',
   DEFINITION_INVALID: 'an index definition is wrong',
   DEFINITION_DUPLICATE: 'two definitions have the same name',
   DEFINITION_UNKNOWN: 'no definition or index has this name',

@@ -122,12 +122,14 @@ function tables({ table, name }: Store): string[] {
       error text)`,
     `CREATE TABLE ${table.document_clock} (one boolean PRIMARY KEY DEFAULT true CHECK (one), n bigint NOT NULL)`,
     `INSERT INTO ${table.document_clock} (n) VALUES (0)`,
-    // Tables with triggers of ours; number names their function, triggers is how many stand on the table itself.
+    // Tables with triggers of ours; number names their function, triggers is how many stand on the table itself, places are
+    // the server's numbers of its columns.
     `CREATE TABLE ${table.captured_tables} (
       table_name text PRIMARY KEY,
       number int GENERATED ALWAYS AS IDENTITY UNIQUE,
       columns text[] NOT NULL,
       capture text[] NOT NULL,
+      places jsonb NOT NULL,
       replicated boolean NOT NULL,
       triggers int NOT NULL,
       state text NOT NULL DEFAULT 'installed' CHECK (state IN ('installed', 'leaving')))`,

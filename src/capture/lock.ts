@@ -1,0 +1,89 @@
+/**
+ * A table locked for its triggers, without standing in front of the application's traffic.
+ * @module
+ */
+import { ElasticUmzugError } from '../errors.ts'
+import type { Clock, Queryable, Table } from '../ports.ts'
+import { quoteTable } from '../sql.ts'
+import type { Store } from '../store/store.ts'
+
+/** What changing triggers needs. */
+export interface TriggerDeps {
+  store: Store
+  clock: Clock
+  signal?: AbortSignal | undefined
+  onLine(line: string): void
+}
+
+/** `SHARE ROW EXCLUSIVE` waits for writers, `ACCESS EXCLUSIVE` for readers too: what dropping a trigger takes. */
+export type LockMode = 'SHARE ROW EXCLUSIVE' | 'ACCESS EXCLUSIVE'
+
+// Whoever comes after a waiting lock waits behind it, so it waits for this long and then lets them pass.
+const lockMs = 200
+const pauseMs = 300
+/** After so many tries it is told once more who is in the way. */
+const tellEvery = 40
+
+/**
+ * Runs the work in a transaction that holds the lock of a table and of the record of all triggers. Once it has the lock,
+ * every transaction that wrote by older triggers has ended. It polls, and tells who is in the way. Gives undefined when
+ * the table is gone. Throws `STOPPED` at the signal, and whatever the work throws; then nothing was changed.
+ */
+export async function withTable<T>(
+  deps: TriggerDeps,
+  table: Table,
+  mode: LockMode,
+  work: (tx: Queryable) => Promise<T>,
+): Promise<T | undefined> {
+  const { store, clock, signal } = deps
+  for (let tries = 0;; tries++) {
+    if (signal?.aborted) throw stopped(table)
+    try {
+      return await store.db.transaction(async (tx) => {
+        await tx.query(`SELECT set_config('lock_timeout', $1, true)`, [`${lockMs}ms`])
+        await tx.query(`LOCK TABLE ${quoteTable(table)} IN ${mode} MODE`)
+        await tx.query(`LOCK TABLE ${store.table.captured_tables} IN SHARE ROW EXCLUSIVE MODE`)
+        return await work(tx)
+      })
+    } catch (error) {
+      const code = (error as { code?: unknown } | null)?.code
+      if (code === undefinedTable && !(await isThere(store, table))) return undefined
+      if (code !== lockNotAvailable && code !== deadlockDetected) throw error
+    }
+    if (tries % tellEvery === 0) deps.onLine(await waiting(store, table, mode))
+    await clock.sleep(pauseMs * (0.5 + Math.random()), signal)
+  }
+}
+
+const lockNotAvailable = '55P03'
+const deadlockDetected = '40P01'
+const undefinedTable = '42P01'
+
+async function isThere({ db }: Store, table: Table): Promise<boolean> {
+  const [row] = await db.query<{ found: boolean }>('SELECT to_regclass($1) IS NOT NULL AS found', [quoteTable(table)])
+  return row!.found
+}
+
+async function waiting({ db }: Store, table: Table, mode: LockMode): Promise<string> {
+  const [row] = await db.query<{ pids: string | null }>(
+    `WITH RECURSIVE tree (oid) AS (
+       SELECT to_regclass($1)::oid UNION SELECT i.inhrelid FROM pg_inherits i JOIN tree ON i.inhparent = tree.oid)
+     SELECT string_agg(DISTINCT l.pid::text, ', ') AS pids FROM pg_locks l JOIN tree ON tree.oid = l.relation
+     WHERE l.locktype = 'relation' AND l.granted AND l.pid <> pg_backend_pid()
+       AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
+       AND ($2 OR l.mode NOT IN ('AccessShareLock', 'RowShareLock'))`,
+    [quoteTable(table), mode === 'ACCESS EXCLUSIVE'],
+  )
+  const by = row!.pids === null ? 'others' : `the sessions with pid ${row!.pids}`
+  return `${table.schema}.${table.name}: waiting for ${by} to let go of it before its triggers are changed`
+}
+
+function stopped({ schema, name }: Table): ElasticUmzugError {
+  return new ElasticUmzugError(
+    'STOPPED',
+    `Stopped while it waited for ${schema}.${name}: its triggers are as they were.`,
+    {
+      next: 'run the same command again; it goes on from there',
+    },
+  )
+}
