@@ -110,7 +110,8 @@ function createRounds(options: WorkerOptions, lanes: Lanes, beside: Beside, sign
       beside.attend(served)
       if (sweeps) beside.sweep(served)
       lanes.start(served.filter((each) => due.includes(each.version.id)))
-      waitMs = changes || taken !== 0 || due.length > 0 ? shortWaitMs : waitMs * growth
+      const isBusy = changes || taken !== 0 || due.length > 0
+      waitMs = isBusy ? shortWaitMs : Math.max(shortWaitMs, waitMs * growth)
       isExpected ||= changes
       // What a dispatch left that took nothing is somebody else's at the moment.
       return changes && (!isTried || taken > 0) ? 0 : waitMs = Math.min(pollMs, waitMs)
