@@ -12,8 +12,11 @@ import { includesOf } from './reads.ts'
 import { column, fromInclude, upColumn, whereAll } from './scope.ts'
 import { tableId } from './tables.ts'
 
-/** The rows that changed, as images of columns. */
-export const changed: string = `jsonb_array_elements($1) AS changed(image)`
+/**
+ * The rows that changed, as images of columns. PostgreSQL takes the elements of any jsonb array for 100 rows, and would read whole
+ * tables for them where an index finds the few; those of an array that it cannot see it takes for 10.
+ */
+export const changed: string = `unnest(ARRAY(SELECT e FROM jsonb_array_elements($1) AS e)) AS changed(image)`
 
 /** Dependencies of a plan: one for each place a table has in it. */
 export function dependenciesOf(plan: Plan, catalog: Catalog): Dependency[] {
