@@ -1,8 +1,14 @@
 import { expect } from 'chai'
-import type { Status } from '../../src/index.ts'
+import { fileURLToPath } from 'node:url'
+import { elasticUmzug, type Status } from '../../src/index.ts'
+import { defineIndexes } from '../fixtures/library/definitions.ts'
+import { defineModels } from '../fixtures/library/models.ts'
+import { statusPage } from '../../src/cli/status.ts'
 import { expectRefusal } from '../support/bad_input.ts'
 import { createLibrary, type Library } from '../support/library.ts'
 import { killTree, waitFor } from '../support/world.ts'
+
+const folder = fileURLToPath(new URL('../fixtures/library', import.meta.url))
 
 describe('umzug status', function () {
   this.timeout(120_000)
@@ -10,7 +16,13 @@ describe('umzug status', function () {
   before(async () => void (library = await createLibrary()))
   after(() => library.drop())
 
-  const status = async (knobs = {}): Promise<Status> => JSON.parse(await library.done(['status', '--json'], knobs))
+  // In this process: the command itself is looked at where its output is.
+  const status = async (revision = 1): Promise<Status> => {
+    const { sequelize, client, prefix } = library
+    const indexes = defineIndexes(defineModels(sequelize), revision)
+    const config = { sequelize, elasticsearch: client, prefix, indexes, migrations: 'migrations/*.{ts,cjs,sql}' }
+    return await elasticUmzug(config, { folder }).status()
+  }
   const wrong = ({ problems }: Status) => problems.map(({ what, next }) => `${what}; ${next}`).join('\n')
 
   it('before the first up: what is missing, and that up makes it; it makes nothing itself', async () => {
@@ -31,7 +43,7 @@ describe('umzug status', function () {
     const release = await library.hold(4711)
     const child = library.start(['up'])
     await waitFor(() => library.waits(4711), { timeoutMs: 30_000 })
-    const during = await library.done(['status'])
+    const during = statusPage(await status()).join('\n')
     expect(during).to.match(new RegExp(`^runs: +up of \\S+, process ${child.pid}, since [^]*holds the run lock$`, 'm'))
     const seen = await status()
     expect(seen.runs).to.have.length(1)
@@ -61,9 +73,9 @@ describe('umzug status', function () {
   })
 
   it('old code after a deploy is told so, and code that is not deployed yet is', async () => {
-    expect(wrong(await status({ REVISION: 2 }))).to.include(`books: there is no version of this code's definition`)
+    expect(wrong(await status(2))).to.include(`books: there is no version of this code's definition`)
     await library.done(['es:create', 'books'], { REVISION: 2 })
-    expect(wrong(await status({ REVISION: 2 }))).to.match(/books: the version of this code, \S*books-2, is created/)
+    expect(wrong(await status(2))).to.match(/books: the version of this code, \S*books-2, is created/)
   })
 
   it('changes that nobody takes, and documents that wait', async () => {
@@ -91,8 +103,9 @@ describe('umzug status', function () {
       `UPDATE elastic_umzug.index_versions SET served_at = clock_timestamp() - interval '1 hour'
        WHERE physical LIKE '%books-1'`,
     )
-    const { stdout } = await library.cli(['status'])
-    expect(stdout.replace(/\s+/g, ' ')).to.match(
+    const seen = await status()
+    const text = [...seen.problems.map((each) => each.what), ...statusPage(seen)].join(' ')
+    expect(text.replace(/\s+/g, ' ')).to.match(
       /no worker has had the definition of \S+books-1 since 20\S+: 0 documents wait/,
     )
       .and.match(/books-1 \(active\): no worker has had its definition since/)
