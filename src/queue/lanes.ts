@@ -17,8 +17,11 @@ export interface LaneOptions extends ProcessDeps {
 
 /** The lanes of one process. */
 export interface Lanes {
-  /** Starts a lane for each version that has something due and none yet. Where batches are full, more follow. */
-  start(due: readonly Served[]): void
+  /**
+   * Starts a lane for each version that has something due and none yet; gives their number. Where batches are full, more
+   * follow. During an outage, and in the pause of a version after trouble of its own, none is started.
+   */
+  start(due: readonly Served[]): number
   /** Resolves when every lane that was started has ended. */
   ended(): Promise<void>
 }
@@ -77,9 +80,10 @@ export function createLanes(options: LaneOptions, signal: AbortSignal, onEnd: ()
   }
   return {
     start(due) {
-      if (shared.outage.isOpen) return
+      if (shared.outage.isOpen) return 0
       const able = due.map(laneOf).filter((lane) => lane.running === 0 && lane.notBefore <= options.clock.now())
       for (const lane of able) open(lane, shared.outage.delayMs(able.length))
+      return able.length
     },
     async ended() {
       while (running.size > 0) await Promise.all(running)

@@ -109,8 +109,8 @@ function createRounds(options: WorkerOptions, lanes: Lanes, beside: Beside, sign
       if (signal.aborted) return 0
       beside.attend(served)
       if (sweeps) beside.sweep(served)
-      lanes.start(served.filter((each) => due.includes(each.version.id)))
-      const isBusy = changes || taken !== 0 || due.length > 0
+      const started = lanes.start(served.filter((each) => due.includes(each.version.id)))
+      const isBusy = changes || taken !== 0 || started > 0
       waitMs = isBusy ? shortWaitMs : Math.max(shortWaitMs, waitMs * growth)
       isExpected ||= changes
       // What a dispatch left that took nothing is somebody else's at the moment.
