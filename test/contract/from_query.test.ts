@@ -1,10 +1,11 @@
 import { expect } from 'chai'
+import { readFileSync } from 'node:fs'
 import { DataTypes } from 'sequelize'
 import { fromQuery, type FromQueryOptions } from '../../adapters/postgres/index.ts'
 import { fromSequelize } from '../../adapters/sequelize/database.ts'
 import { fromModel } from '../../adapters/sequelize/index.ts'
 import { ElasticUmzugError } from '../../src/errors.ts'
-import type { Db, Dependency } from '../../src/ports.ts'
+import type { Db, Dependency, Source } from '../../src/ports.ts'
 import { parsed, readAll } from '../support/both-ways.ts'
 import { createWorld, type World } from '../support/world.ts'
 
@@ -214,6 +215,21 @@ describe('a source made from a query', () => {
     const [own, other] = await source.dependencies(db)
     expect(await keysOf(own!, [{ id: '1' }])).to.deep.equal(['1'])
     expect(await keysOf(other!, [{ id: '1' }])).to.deep.equal(['8', '9'])
+  })
+
+  it('is made as the README shows it', async () => {
+    const block = readFileSync('README.md', 'utf8').split('```js\n').map((each) => each.split('\n```')[0]!)
+    const shown = block.find((each) => each.startsWith('fromQuery('))!
+    await db.query('ALTER TABLE orders RENAME placed TO placed_at')
+    const source = new Function('fromQuery', `return ${shown}`)(fromQuery) as Source
+    const dependencies = await source.dependencies(db)
+    expect(parsed(await source.byKeys(db, ['4'], '1')).get('4')).to.include({ customer: 'Ann', total: 1.5 })
+    expect(dependencies.map((each) => each.table)).to.deep.equal([
+      'public.orders',
+      'public.order_lines',
+      'public.customers',
+    ])
+    await db.query('ALTER TABLE orders RENAME placed_at TO placed')
   })
 
   it('leaves nothing in the database', async () => {

@@ -505,6 +505,15 @@ describe('a source made from a model', () => {
         'SOURCE_INVALID',
         /no column "nope"/,
       ],
+      [
+        'a column of an include that does not exist',
+        () =>
+          fromModel(shop.Book, {
+            include: [{ association: 'chapters', include: [{ association: 'notes', attributes: [['nope', 'yes']] }] }],
+          }),
+        'SOURCE_INVALID',
+        /no column "nope"/,
+      ],
       ['a limit', () => fromModel(shop.Book, { limit: 3 } as never), 'SOURCE_INVALID', /`limit`/],
       [
         'a condition on an include at the top',

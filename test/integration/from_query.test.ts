@@ -1,8 +1,12 @@
 import { expect } from 'chai'
 import { DataTypes, type Model, type ModelStatic } from 'sequelize'
 import { fromQuery } from '../../adapters/postgres/index.ts'
+import { monotonicClock } from '../../adapters/clock.ts'
 import { fromSequelize } from '../../adapters/sequelize/database.ts'
+import { installTriggers } from '../../src/capture/install.ts'
+import { registeredNeeds } from '../../src/capture/needs.ts'
 import { defineConfig, defineIndex, type ElasticUmzug, elasticUmzug } from '../../src/index.ts'
+import { openStore } from '../../src/store/store.ts'
 import { below, pick, type Random, randomFrom } from '../support/bookshop.ts'
 import { type ByKey, readAll } from '../support/both-ways.ts'
 import { createWorld, type World } from '../support/world.ts'
@@ -135,6 +139,30 @@ describe('documents of a query', () => {
     dispatched = (row as { count: number }).count
     await search.start()
     expect(dispatched).to.equal(0)
+  })
+
+  it('follow raw SQL where its tables have triggers', async () => {
+    const db = fromSequelize(world.sequelize)
+    const store = openStore(db, 'elastic_umzug')
+    const deps = { store, clock: monotonicClock, onLine() {} }
+    const tables = await installTriggers(deps, await registeredNeeds(store, db), { replicated: false })
+    expect(tables).to.have.members(['sales.orders', 'public.order_lines', 'public.customers', 'public.regions'])
+    const writes = [
+      `UPDATE regions SET title = 'by hand' WHERE code = (SELECT min(code) FROM regions)`,
+      `UPDATE customers SET region = (SELECT max(code) FROM regions) WHERE id % 2 = 0`,
+      `INSERT INTO order_lines (shop, number, qty) SELECT shop, number, 7 FROM sales.orders WHERE number < 20`,
+      `UPDATE order_lines l SET (shop, number) = (SELECT shop, number FROM sales.orders ORDER BY number DESC LIMIT 1) WHERE qty = 7 AND id % 3 = 0`,
+      `UPDATE sales.orders SET number = number + 1000 WHERE shop = 'a,b'`,
+      `DELETE FROM sales.orders WHERE number = 3`,
+      `DELETE FROM regions WHERE code = (SELECT max(code) FROM regions)`,
+      `UPDATE customers SET name = upper(name)`,
+    ]
+    for (const sql of writes) {
+      await db.query(sql)
+      await expectSame(`after ${sql}`)
+    }
+    await db.query(`UPDATE regions SET note = 'y'`)
+    expect(await db.query('SELECT * FROM elastic_umzug.changes')).to.deep.equal([])
   })
 
   it('are emptied with their table', async () => {
