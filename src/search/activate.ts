@@ -13,7 +13,7 @@ import { listVersions, readAlias, readVersion, recordActive, retryAborted, type 
 const catchUpMs = 30_000
 
 /**
- * Points the alias at a version that is complete and holds all that was committed before the check began. The alias is
+ * Rule 9 of the protocol: points the alias at a version that is complete and holds all that was committed before the check began. The alias is
  * the truth: after a crash between its request and the rows, the next command mends the rows.
  * Throws `VERSION_NOT_READY` or `VERSION_BEHIND`, and then nothing has changed.
  */

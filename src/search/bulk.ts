@@ -5,7 +5,7 @@
 import { ElasticUmzugError, NoAnswerError } from '../errors.ts'
 import type { Clock, SearchClient } from '../ports.ts'
 
-/** Part of a lease that is kept back: a request ends before another can take what it writes. */
+/** Part of a lease that is kept back: a request ends before another can take what it writes (rule 3 of the protocol). */
 const marginShare = 0.2
 
 /** When a request must have ended, on the clock, whose keys or range are leased from now on. */
@@ -54,7 +54,10 @@ interface BulkBody {
 
 const fields = 'errors,error,items.*.status,items.*.error.type,items.*.error.reason,items.*.error.caused_by.reason'
 
-/** Sends one bulk request to an alias, once; `timeoutMs` is all the time it has, here and in the cluster. */
+/**
+ * Sends one bulk request to an alias, once (rule 5 of the protocol: no retries); `timeoutMs` is all the time it has, here
+ * and in the cluster.
+ */
 export async function sendBulk(
   search: SearchClient,
   alias: string,
@@ -71,7 +74,7 @@ export async function sendBulk(
     })
     if (status === 200 && answer.items) return { kind: 'answered', refusals: answer.errors ? refusalsOf(answer) : [] }
     const reason = `${status} ${reasonOf(answer)}`.trim()
-    // A server error may come from something in between that gave up waiting while the cluster goes on.
+    // Rule 6: a server error may come from something in between that gave up waiting while the cluster goes on.
     return status >= 500 || status < 400 ? { kind: 'unanswered', reason } : { kind: 'refused', status, reason }
   } catch (error) {
     if (!(error instanceof NoAnswerError)) throw error
@@ -82,7 +85,7 @@ export async function sendBulk(
 function refusalsOf({ items = [] }: BulkBody): Refusal[] {
   return items.flatMap((item, position) => {
     const result = Object.values(item)[0]
-    // 409: somebody with a higher number was there first, and what it read is newer.
+    // Rule 6: 409 is a success: somebody with a higher number was there first, and what it read is newer.
     if (!result?.error || result.status === 409) return []
     const { type = '', reason = '', caused_by } = result.error
     const why = [type, reason, caused_by?.reason].filter(Boolean).join(': ')

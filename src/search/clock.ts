@@ -7,7 +7,7 @@ import type { Queryable } from '../ports.ts'
 import type { Store } from '../store/store.ts'
 
 /**
- * Draws one number, higher than any drawn before, in this database or one it was restored from.
+ * Rule 7 of the protocol: draws one number, higher than any drawn before, in this database or one it was restored from.
  * It must be drawn after the claim and before the rows are read, in a statement of its own: then whoever read
  * something newer has a higher number. Committed to disk at once, whatever the session's setting:
  * a number must not be drawn again after a crash.

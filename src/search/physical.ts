@@ -135,7 +135,7 @@ function flatSettings({ settings }: Snapshot): Settings {
   return Object.fromEntries(Object.entries(flat).map(([key, value]) => [key.replace(/^index\./, ''), value]))
 }
 
-// Deletes are remembered for longer than any claim lives: a second net below the claims.
+// Rule 12 of the protocol: deletes are remembered for longer than any claim lives, a second net below the claims.
 function loadingSettings(definition: Snapshot, leaseMs: number): Settings {
   const gc_deletes = `${Math.max(10, Math.ceil(2 * leaseMs / 60_000))}m`
   return { gc_deletes, ...flatSettings(definition), refresh_interval: '-1', number_of_replicas: 0 }

@@ -1,8 +1,8 @@
 /**
  * Fills a version from its source: key ranges in parallel, each page with a number drawn before it is read.
  *
- * Pages are sent without a claim on their keys. Against newer documents their number protects them; against deletes
- * that the cluster forgot, the deletes recorded meanwhile are applied again at the end (see `reapply.ts`). For that,
+ * Rule 8 of the protocol. Pages are sent without a claim on their keys. Against newer documents their number protects
+ * them; against deletes that the cluster forgot, the deletes recorded meanwhile are applied again at the end (see `reapply.ts`). For that,
  * no page may be under way when the ranges are done: a range is given on only after its request was answered, or
  * after its lease, and requests end before the lease does.
  * @module
@@ -151,7 +151,7 @@ async function fillPage(deps: PopulateDeps, options: PopulateOptions, filling: F
   return true
 }
 
-// However long a page waits to be sent: its number was drawn before it was read.
+// Rule 8: draw, then read. However long a page waits to be sent, its number was drawn before it was read.
 async function readPage(
   { store }: PopulateDeps,
   { source }: PopulateOptions,
@@ -206,7 +206,7 @@ async function sendPage(
   const timeLeft = deadline - deps.clock.now()
   if (timeLeft < 1) return 'smaller'
   const outcome = await sendBulk(deps.search, writeAlias(version), documents.body, timeLeft)
-  // What is uncertain may still arrive: until its deadline this range sends nothing else.
+  // Rule 8: what is uncertain may still arrive: until its deadline this range sends nothing else, and is not done.
   const unsure = () => deps.clock.sleep(Math.max(0, deadline - deps.clock.now()))
   if (outcome.kind === 'unanswered') return await unsure().then(() => 'again')
   if (outcome.kind === 'answered') {

@@ -17,7 +17,7 @@ export interface ReapplyDeps extends PopulateDeps {
 }
 
 /**
- * A page that was read before a row was deleted may have arrived after the worker's delete, when the cluster had
+ * Rule 8 of the protocol. A page that was read before a row was deleted may have arrived after the worker's delete, when the cluster had
  * forgotten it. Every page is written by now, so: draw, read, delete what is absent. A key that was inserted again
  * meanwhile is either read here, or its document has a higher number. Run again after a crash, it does the same.
  */
@@ -48,7 +48,7 @@ async function deleteAbsent(deps: PopulateDeps, version: Version, source: Source
   const absent = keys.filter((key) => !present.has(key))
   if (absent.length === 0) return true
   const body = absent.map((key) => deleteLine(key, number)).join('')
-  // Without an answer it is sent again at once: a late copy of a delete never beats a newer document.
+  // Rule 8: the answer is awaited. Without one it is sent again at once: a late copy of a delete never beats a newer document.
   const outcome = await sendBulk(deps.search, writeAlias(version), body, deps.leaseMs)
   const refusal = outcome.kind === 'refused' ? outcome : outcome.kind === 'answered' ? outcome.refusals[0] : undefined
   if (refusal && refusal.status !== 429 && refusal.status < 500) {

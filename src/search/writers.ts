@@ -1,5 +1,5 @@
 /**
- * Before a version reads its first row, every running process must record what the version depends on, old code too:
+ * Rule 1 of the protocol: before a version reads its first row, every running process must record what the version depends on, old code too:
  * otherwise a row could be read, then changed unseen.
  * @module
  */

@@ -36,7 +36,7 @@ export function dispatchLock({ schema }: Store): string {
  * SQL of `dispatch(most_changes, most_rows, page_size)`: takes committed changes and adds one pending row per live
  * version and key. Gives the number of changes taken, -1 when another process is dispatching.
  *
- * Rules 3 and 4 of the protocol. All in one transaction, so a crash changes nothing. The order of its statements is the
+ * Rule 2 of the protocol. All in one transaction, so a crash changes nothing. The order of its statements is the
  * law: the list of versions is read after the changes are taken, so a version registered later has not begun to read its
  * rows, and will read what these changes committed.
  */
@@ -67,7 +67,7 @@ BEGIN
 ${takeChanges(store)}
   IF taken IS NULL THEN RETURN 0; END IF;
 
-  -- One row per live version, dependency, and (for a change that goes on in pages) cursor. Rule 4: the versions are those
+  -- One row per live version, dependency, and (for a change that goes on in pages) cursor. Rule 2: the versions are those
   -- of this statement's own snapshot, taken after the changes were committed, of whatever code.
   FOR target IN
     SELECT v.id AS version_id, d.number AS dependency, d.entry, c.cursor,
