@@ -23,14 +23,14 @@ const print = (line: object) => process.stdout.write(`${JSON.stringify(line)}\n`
 process.on('SIGTERM', () => stop.abort())
 
 /** Versions of an index beyond which old ones are dropped. */
-const most = 4
+const most = 3
 
 const steps = {
   async rebuild() {
     const names = [random() < 0.7 ? 'books' : 'editions']
-    await search.versions.create(names, { ...options, force: true })
-    await search.versions.update(names, options)
-    await search.versions.activate(names, options)
+    await again(() => search.versions.create(names, { ...options, force: true }))
+    await again(() => search.versions.update(names, options))
+    await again(() => search.versions.activate(names, options))
   },
   async rollBack() {
     const versions = (await search.versions.list()).filter((each) => each.state === 'retired')
@@ -50,10 +50,24 @@ while (!stop.signal.aborted) {
     await dropOldest()
   } catch (error) {
     print({ step, code: (error as { code?: string }).code, error: String((error as Error).message ?? error) })
-    await sleep(50)
+    await sleep(200)
   }
 }
 process.exit(0)
+
+// What was broken off goes on where it was.
+async function again(work: () => Promise<unknown>): Promise<void> {
+  for (let tries = 1;; tries++) {
+    try {
+      return void await work()
+    } catch (error) {
+      if (tries === 8 || stop.signal.aborted || /VERIFY_FAILED/.test((error as { code?: string }).code ?? '')) {
+        throw error
+      }
+      await sleep(100 * tries)
+    }
+  }
+}
 
 // As a drop will do it, under the run lock, but for its patience: what is on its way to the index meets nothing.
 async function dropOldest(): Promise<void> {

@@ -49,7 +49,7 @@ export function drawPlan(random: () => number, options: PlanOptions): Plan {
   const { lengthMs, leaseMs, weather } = options
   const punctual = weather === 'punctual'
   const weights: [Strike, number][] = [
-    ['kill', 10],
+    ['kill', 6],
     ['stop', 22],
     ['end', 3],
     ['forget deletes', punctual ? 40 : 0],
@@ -64,7 +64,7 @@ export function drawPlan(random: () => number, options: PlanOptions): Plan {
     events.push({ at, strike, whom: random(), ms: leaseMs * (0.1 + 1.4 * random() ** 2) })
   }
   // Rare ones that take long have a place of their own, in every round.
-  if (options.ownPostgres) {
+  if (options.ownPostgres && random() < 0.6) {
     events.push({ at: lengthMs * (0.3 + 0.5 * random()), strike: 'crash postgres', whom: 0, ms: 200 })
   }
   if (options.ownElasticsearch && punctual) {

@@ -125,7 +125,7 @@ const bulkWeights: [string, number][] = [
   ['too many', 2],
   ['gateway timeout, lands later', 2],
 ]
-const otherWeights: [string, number][] = [['pass', 92], ['delay', 4], ['lose', 1], ['cut answer', 2], ['too many', 1]]
+const otherWeights: [string, number][] = [['pass', 965], ['delay', 20], ['lose', 3], ['cut answer', 8], ['too many', 4]]
 
 /** Picks one of some by weight. */
 export function pick<T>(random: () => number, weights: readonly (readonly [T, number])[]): T {

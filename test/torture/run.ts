@@ -164,6 +164,7 @@ function heard(scene: Scene, name: string, line: string): void {
     striker.counts[what] = (striker.counts[what] ?? 0) + 1
   }
   if (wrongCodes.test(line)) faults.push(`${name} failed: ${line}`)
+  if (process.env.TORTURE_STEPS && name === 'builder') scene.options.print(line.slice(0, 300))
   striker.note(`${name}: ${line.slice(0, 300)}`)
 }
 
