@@ -88,8 +88,11 @@ async function chosen(base: Base, run: Run, targets: readonly string[]): Promise
 
 const complete = ['ready', 'active', 'retired']
 
+// One that was given up gets no changes any more: it differs, and that is known.
+const isKept = ({ state, abandonedAt }: Version) => complete.includes(state) && abandonedAt === null
+
 async function served(base: Base, { say }: Run): Promise<Target[]> {
-  const versions = (await listVersions(base.store, base.prefix)).filter(({ state }) => complete.includes(state))
+  const versions = (await listVersions(base.store, base.prefix)).filter(isKept)
   for (const each of versions) if (!sourceOf(base, each)) say(`${each.physical}: left out, ${unknownHere}`)
   if (versions.length === 0) say('there are no complete index versions')
   return versions.flatMap((version) => {
@@ -104,8 +107,9 @@ async function targetOf(base: Base, target: string): Promise<Target> {
   const versions = await listVersions(base.store, base.prefix)
   const active = versions.find((each) => each.index === target && each.state === 'active')
   const version = active ?? await findVersion(base, target)
-  if (!complete.includes(version.state)) {
-    throw new ElasticUmzugError('VERSION_NOT_READY', `${version.physical} is ${version.state}, not complete.`, {
+  if (!isKept(version)) {
+    const state = version.abandonedAt === null ? version.state : 'given up'
+    throw new ElasticUmzugError('VERSION_NOT_READY', `${version.physical} is ${state}, not complete.`, {
       next: `npx umzug es:update ${version.index}`,
     })
   }

@@ -129,7 +129,7 @@ async function liveVersions(
 ): Promise<{ id: string; physical: string }[]> {
   return await tx.query(
     `SELECT v.id, v.physical FROM ${table.index_versions} v JOIN ${table.indexes} i ON i.id = v.index_id
-     WHERE i.prefix = $1 AND v.state NOT IN ('created', 'dropped') ORDER BY v.id`,
+     WHERE i.prefix = $1 AND v.state NOT IN ('created', 'dropped') AND v.abandoned_at IS NULL ORDER BY v.id`,
     [prefix],
   )
 }

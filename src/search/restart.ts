@@ -27,7 +27,7 @@ export async function waitingChecks({ db, table }: Store, versionIds: readonly s
   return await db.query<IdCheck>(
     `SELECT c.version_id AS "versionId", c.noted_at::text AS "notedAt" FROM ${table.id_checks} c
      JOIN ${table.index_versions} v ON v.id = c.version_id
-     WHERE c.version_id = ANY ($1::bigint[]) AND v.state IN ('ready', 'active', 'retired') ORDER BY c.version_id`,
+     WHERE c.version_id = ANY ($1::bigint[]) AND v.state IN ('ready', 'active', 'retired') AND v.abandoned_at IS NULL ORDER BY c.version_id`,
     [versionIds],
   )
 }
@@ -36,7 +36,7 @@ export async function waitingChecks({ db, table }: Store, versionIds: readonly s
 export async function forgetCheck({ db, table }: Store, { versionId, notedAt }: IdCheck): Promise<void> {
   await db.query(
     `DELETE FROM ${table.id_checks} c WHERE version_id = $1 AND noted_at = $2::timestamptz OR NOT EXISTS (
-       SELECT FROM ${table.index_versions} v WHERE v.id = c.version_id AND v.state <> 'dropped')`,
+       SELECT FROM ${table.index_versions} v WHERE v.id = c.version_id AND v.state <> 'dropped' AND v.abandoned_at IS NULL)`,
     [versionId, notedAt],
   )
 }

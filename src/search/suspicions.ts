@@ -40,9 +40,9 @@ export interface Suspicion {
 /** What was seen, before it is noted. */
 export type Observation = Pick<Suspicion, 'kind' | 'message'>
 
-/** SQL of the versions that a suspicion concerns still: those that were dropped since are out of question. */
+/** SQL of the versions that a suspicion concerns still: those that were dropped or given up since are out of question. */
 const concerned = ({ table }: Store) =>
-  `${table.index_versions} v WHERE v.id = ANY (s.version_ids) AND v.state <> 'dropped'`
+  `${table.index_versions} v WHERE v.id = ANY (s.version_ids) AND v.state <> 'dropped' AND v.abandoned_at IS NULL`
 
 /** All that is suspected, of every prefix, oldest first. The own tables must exist. */
 export async function listSuspicions(store: Store): Promise<Suspicion[]> {
