@@ -21,7 +21,7 @@ import { ask, catalogOf, type Knowledge, knowNothing, learn, type Learned, type 
 import { type Capture, capture } from './capture/record.ts'
 import { afterCommit, runIn, spoil, transactionOf } from './capture/session.ts'
 import { grown, tableNamed, type Watch, watchOf } from './capture/watch.ts'
-import { describeWrite, marked, type Method, methods, type QueryInterfaceLike, type Write } from './capture/writes.ts'
+import { describeWrite, type Method, methods, type QueryInterfaceLike, type Write } from './capture/writes.ts'
 import { tableId } from './tables.ts'
 
 /** What is captured, and where to. */
@@ -51,6 +51,8 @@ interface Installation {
   sequelize: Sequelize
   queryInterface: QueryInterfaceLike & Record<string, Method>
   schema: string
+  /** Quoted name of the table of changes. */
+  changes: string
   members: Set<CaptureOptions>
   knowledge: Knowledge
   warned: Set<string>
@@ -98,6 +100,7 @@ function emptyInstallation({ sequelize, schema }: CaptureOptions): Installation 
     sequelize,
     queryInterface,
     schema,
+    changes: quoteTable({ schema, name: 'changes' }),
     members: new Set(),
     knowledge: knowNothing({ own: new Map(), schema, isLeft: () => false, onCatalog: () => {} }),
     warned: new Set(),
@@ -151,10 +154,10 @@ function wrapMethods(installation: Installation): () => void {
 }
 
 function bypassOf(installation: Installation): Bypass {
-  const { sequelize, schema, waking } = installation
+  const { sequelize, changes, waking } = installation
   return {
     sequelize,
-    changes: quoteTable({ schema, name: 'changes' }),
+    changes,
     knowledge: () => installation.knowledge,
     onBypass() {
       const asked = [...installation.members].map(({ onBypass = 'capture' }) => onBypass)
@@ -176,13 +179,13 @@ interface Call {
 }
 
 async function record(installation: Installation, { name, original, args, self }: Call): Promise<unknown> {
-  const given = marked(name, name === 'delete' ? await destroyByHooks(args) : args)
+  const given = name === 'delete' ? await destroyByHooks(args) : args
   const write = describeWrite(name, original, given)
   const transaction = transactionOf(self.sequelize, write.options)
   const session = { run: runIn(self.sequelize, transaction), transaction }
   try {
     const planned = await learn(installation.knowledge, session)
-    const result = await send(installation, { write, self, session, planned }, () => original.apply(self, given))
+    const result = await send(installation, { write, self, session, planned }, () => write.pass(self, write.options))
     await afterWrite(installation, { tables: [tableId(tableNamed(write.tableName))], session, planned })
     return result
   } catch (error) {
@@ -222,7 +225,7 @@ async function afterWrite(installation: Installation, written: Written): Promise
 // A version registered meanwhile may have been populated before this write arrived: of what only it reads, the rows
 // that were written are not known any more.
 async function recordLate(installation: Installation, { tables, session, planned }: Written): Promise<void> {
-  const { knowledge, schema, waking } = installation
+  const { knowledge, changes, waking } = installation
   const { run, transaction } = session
   const now = await ask(knowledge, session).catch(async (error) => {
     if (transaction) await spoil(run)
@@ -233,7 +236,7 @@ async function recordLate(installation: Installation, { tables, session, planned
   const catalog = await catalogOf(knowledge, now, session)
   const reached = new Set(tables.flatMap((each) => [each, ...catalog.truncated(each)]))
   for (const each of more.filter(({ table }) => reached.has(tableId(table)))) {
-    await run(insertWhole(quoteTable({ schema, name: 'changes' }), each))
+    await run(insertWhole(changes, each))
   }
   afterCommit(transaction, waking, () => wake(installation))
 }
@@ -241,8 +244,7 @@ async function recordLate(installation: Installation, { tables, session, planned
 type View = Pick<Capture, 'catalog' | 'watch'>
 
 function captureOf(installation: Installation, view: View, self: QueryInterfaceLike): Capture {
-  const { schema, waking } = installation
-  const changes = quoteTable({ schema, name: 'changes' })
+  const { changes, waking } = installation
   return { ...view, sequelize: self.sequelize, queryInterface: self, changes, waking, wake: () => wake(installation) }
 }
 

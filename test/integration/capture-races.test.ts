@@ -61,6 +61,7 @@ describe('capture between sessions', () => {
   for (const how of ['static', 'instance', 'increment']) {
     // The first one moves it past us, so that what is recorded is what the second one knows.
     it(`Cascade: two sessions move one row: the parent between them is recorded, ${how}`, async () => {
+      one.uninstall()
       const instance = (await two.models.Book.findByPk(book(1)))!
       await during(
         (transaction) => one.sequelize.query(`UPDATE books SET author_id = 2 WHERE id = '${book(1)}'`, { transaction }),

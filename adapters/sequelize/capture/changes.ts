@@ -58,10 +58,16 @@ function columnList(columns: readonly string[] | null): string {
   return columns === null ? 'NULL::text[]' : `ARRAY[${columns.map(quoteText).join(', ')}]::text[]`
 }
 
+const kept = new WeakMap<Watched, string>()
+
 // The image of one row, without the steps of a query around it: these cost more than the write itself.
-function imageOf(capture: readonly string[]): string {
-  const pairs = capture.map((each) => `${quoteText(each)}, ${quoteName(each)}::text`)
-  return `jsonb_build_array(jsonb_build_object(${pairs.join(', ')}))`
+function imageOf(watched: Watched): string {
+  const known = kept.get(watched)
+  if (known !== undefined) return known
+  const pairs = watched.capture.map((each) => `${quoteText(each)}, ${quoteName(each)}::text`)
+  const made = `jsonb_build_array(jsonb_build_object(${pairs.join(', ')}))`
+  kept.set(watched, made)
+  return made
 }
 
 /** What Sequelize made: a statement that writes, with what it gives back. */
@@ -118,14 +124,23 @@ export function recording(changes: string, recorded: Recorded, statement: Statem
 }
 
 function recordingOne(changes: string, recorded: Recorded, body: string, fields: readonly string[]): string {
-  const { watched: { table, capture }, columns } = recorded
-  const returned = [...new Set(fields), `${imageOf(capture)} AS ${image}`].join(', ')
-  const insert = `INSERT INTO ${changes} (table_name, rows, columns) ` +
-    `SELECT ${quoteText(tableId(table))}, ${image}, ${columnList(columns)} FROM ${written}`
+  const { watched } = recorded
+  const returned = [...new Set(fields), `${imageOf(watched)} AS ${image}`].join(', ')
+  const insert = insertEach(changes, recorded, `${image} FROM ${written}`)
   const write = `WITH ${written} AS (${body} RETURNING ${returned})`
   // With nothing to give back, the number of changes is the number of rows.
   if (fields.length === 0) return `${write} ${insert}`
   return `${write}, "elastic_umzug_captured" AS (${insert}) SELECT ${fields.join(', ')} FROM ${written}`
+}
+
+// A change for each row; `rows` is the column of its image, and where it is read from.
+function insertEach(
+  changes: string,
+  { watched, columns }: Pick<Recording, 'watched' | 'columns'>,
+  rows: string,
+): string {
+  return `INSERT INTO ${changes} (table_name, columns, rows) ` +
+    `SELECT ${quoteText(tableId(watched.table))}, ${columnList(columns)}, ${rows}`
 }
 
 // What the statement gives back, and the relation that has the columns that its caller asked for and the captured ones.
@@ -243,18 +258,24 @@ export interface Locking {
   limit?: string
   strength: 'UPDATE' | 'NO KEY UPDATE'
   record: Recording | undefined
+  /** True for the one row of an instance. */
+  single?: boolean
 }
 
 /** Statement that locks rows, records them as they are when asked, and gives their keys as JSON arrays of texts. */
 export function lockingRows(changes: string, locking: Locking): string {
-  const { table, alias = table.name, withList = '', key, condition, limit = '', strength, record } = locking
+  const { table, alias = table.name, withList = '', key, condition, limit = '', strength, record, single = false } =
+    locking
   const locked = '"elastic_umzug_locked"'
   const where = condition === '' ? '' : ` WHERE ${condition}`
   const columns = new Set([...key.map(({ name }) => name), ...(record?.watched.capture ?? [])])
   const rows = `${withList}SELECT ${[...columns].map(quoteName).join(', ')} FROM ${quoteTable(table)} AS ${
     quoteName(alias)
   }${where}${limit} FOR ${strength}`
-  const insert = record && insertImages(changes, record.watched, imageUnion(record, locked), record.columns)
+  const insert = record &&
+    (single && record.watched.capture.length <= mostPairs
+      ? insertEach(changes, record, `${imageOf(record.watched)} FROM ${locked}`)
+      : insertImages(changes, record.watched, imageUnion(record, locked), record.columns))
   return `WITH ${locked} AS (${rows})${insert ? `, "elastic_umzug_captured" AS (${insert})` : ''} ` +
     `SELECT ${keyText(key.map(({ name }) => name))} AS key FROM ${locked}`
 }

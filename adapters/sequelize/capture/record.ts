@@ -50,7 +50,7 @@ export async function capture(given: Capture, write: Write): Promise<unknown> {
   ) {
     return await captureLocked(given, write, meaning)
   }
-  if (!watched) return await write.call(queryInterface, write.options)
+  if (!watched) return await pass(given, write)
   const result = await write.call(
     turned(queryInterface, { rewrite: rewriteOf(given, meaning), single: write.single }),
     write.options,
@@ -60,7 +60,7 @@ export async function capture(given: Capture, write: Write): Promise<unknown> {
 }
 
 function pass({ queryInterface }: Capture, write: Write): Promise<unknown> {
-  return write.call(queryInterface, write.options)
+  return write.pass(queryInterface, write.options)
 }
 
 function meaningOf({ watch, catalog }: Capture, { kind, tableName, values }: Write): Meaning {
@@ -133,6 +133,7 @@ async function lockMatching(
     limit: event.kind === 'delete' && write.options.limit ? ` LIMIT ${generator.escape(write.options.limit)}` : '',
     strength: catalog.carried(id, event).length > 0 ? 'UPDATE' : 'NO KEY UPDATE',
     record: event.kind === 'update' && watched ? { watched, columns } : undefined,
+    single: write.single,
   }, bind)
 }
 
@@ -141,7 +142,7 @@ async function captureTruncate(given: Capture, write: Write, { id }: Meaning): P
   const concerned = emptied.map((each) => given.watch.get(each)).filter((each) => each !== undefined)
   if (concerned.length === 0) return await pass(given, write)
   return await within(given, write.options, async (options, { run, changes }) => {
-    const result = await write.call(given.queryInterface, options)
+    const result = await write.pass(given.queryInterface, options)
     for (const each of concerned) await run(insertWhole(changes, each))
     return result
   })

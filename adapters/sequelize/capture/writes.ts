@@ -19,6 +19,7 @@ export interface WriteOptions {
   instance?: unknown
   updateOnDuplicate?: readonly string[]
   upsertKeys?: readonly string[]
+  [isKnown]?: true
   [option: string]: unknown
 }
 
@@ -37,6 +38,8 @@ export interface Write {
   condition(generator: GeneratorLike, bind: unknown[]): string
   /** Calls the method with other options. */
   call(self: object, options: WriteOptions): Promise<unknown>
+  /** The same for a statement that is not recorded on its way: it must not be taken for a raw one. */
+  pass(self: object, options: WriteOptions): Promise<unknown>
 }
 
 /** A method of the query interface. */
@@ -153,6 +156,11 @@ function withoutWord(where: string): string {
 export function describeWrite(name: string, original: Method, args: unknown[]): Write {
   const { optionsAt, describe } = methods[name]!
   const options = (args[optionsAt] ?? {}) as WriteOptions
+  const call = (self: object, given: WriteOptions) => {
+    const changed = [...args]
+    changed[optionsAt] = given
+    return original.apply(self, changed)
+  }
   return {
     values: none,
     records: [],
@@ -160,20 +168,9 @@ export function describeWrite(name: string, original: Method, args: unknown[]): 
     condition: () => '',
     ...describe(args, options),
     options,
-    call(self, given) {
-      const changed = [...args]
-      changed[optionsAt] = given
-      return original.apply(self, changed)
-    },
+    call,
+    pass: (self, given) => call(self, { ...given, [isKnown]: true }),
   }
-}
-
-/** The arguments of a call with options that tell that its statement is looked at. */
-export function marked(name: string, args: readonly unknown[]): unknown[] {
-  const { optionsAt } = methods[name]!
-  const changed = [...args]
-  changed[optionsAt] = { ...args[optionsAt] as WriteOptions | undefined, [isKnown]: true }
-  return changed
 }
 
 /** How a call is changed on its way. */
@@ -232,7 +229,8 @@ type Given = string | { query: string; bind?: unknown[] }
 const straight: NonNullable<Turn['around']> = (options, send) => send(options)
 
 function send(sequelize: Sequelize, sql: Given, options: WriteOptions): Promise<unknown> {
-  return sequelize.query(sql as string, options as never)
+  // Options that Sequelize made for this statement alone.
+  return sequelize.query(sql as string, Object.assign(options, { [isKnown]: true }) as never)
 }
 
 // Rows without columns stand for rows that only had to be counted: nobody asked for them.
