@@ -11,6 +11,7 @@ import { drain } from '../queue/drain.ts'
 import { servedVersions, type WorkerOptions } from '../queue/worker.ts'
 import { assertDistinct, type Definition } from '../search/definition.ts'
 import type { LifecycleDeps } from '../search/lifecycle.ts'
+import { prepareTriggers } from './capture.ts'
 import { type Action, type Origin, withAction } from '../store/actions.ts'
 import { openStore, type Store } from '../store/store.ts'
 
@@ -116,7 +117,8 @@ function workerOptions({ config, definitions, prefix, store, emitter, runtime, n
   }
 }
 
-function lifecycle(base: Base, { action, signal, say }: Run): LifecycleDeps {
+function lifecycle(base: Base, run: Run): LifecycleDeps {
+  const { action, signal, say } = run
   const options = base.workerOptions()
   return {
     ...options,
@@ -125,7 +127,7 @@ function lifecycle(base: Base, { action, signal, say }: Run): LifecycleDeps {
     signal,
     onLine: say,
     assertHeld: () => action.assertHeld(),
-    prepareCapture: () => Promise.resolve(),
+    prepareCapture: (dependencies) => prepareTriggers(base, run, dependencies),
     mark: () => markNow(base.store),
     async drain(version, limits = {}) {
       const served = (await servedVersions(options)).some((each) => each.version.id === version.id)

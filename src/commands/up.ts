@@ -2,12 +2,14 @@
  * `up` and `down`: everything a deploy changes, as one recorded action under the run lock.
  * @module
  */
+import { remakeTriggers } from '../capture/remake.ts'
 import { ElasticUmzugError } from '../errors.ts'
 import { createRunner, type Runner } from '../migrations/runner.ts'
 import { checkCluster } from '../search/physical.ts'
 import type { Converged } from '../search/lifecycle.ts'
 import { applySchema, isApplied } from '../store/schema.ts'
 import type { Base, CommandOptions, Run } from './base.ts'
+import { assertTriggersPossible, dismissTriggers, planTriggers, prepareTriggers } from './capture.ts'
 import { convergeIndexes, indexCommands, planIndexes, type Step } from './indexes.ts'
 
 /** Umzug's options of `up`. */
@@ -67,7 +69,7 @@ export function migrationRunner(base: Base, options: CommandOptions = {}, within
         return await capturing(base, () => work(run.action))
       }).finally(() => current = undefined)
     },
-    remake: () => Promise.resolve(),
+    remake: (tx) => remakeTriggers(store, tx),
     onLine: (line) => (current?.say ?? options.onLine ?? (() => {}))(line),
   })
 }
@@ -80,10 +82,22 @@ export async function up(base: Base, options: UpOptions = {}): Promise<UpResult>
     capturing(base, async () => {
       // Before the first migration: a deploy that cannot be finished is better not begun.
       if (searching) await checkCluster(base.needSearch())
-      const applied = await migrationRunner(base, options, run).up(options.migrate)
-      const indexes = searching ? await convergeIndexes(base, run, options.activate ?? true) : []
+      const runner = migrationRunner(base, options, run)
+      // What is not possible now may be after a migration: then it is told when that was applied.
+      const isPending = (await runner.plan('up', options.migrate)).length > 0
+      if (searching && !isPending) await assertTriggersPossible(base)
+      const applied = await runner.up(options.migrate)
+      const indexes = searching ? await convergeCaptured(base, run, options.activate ?? true) : []
       return { migrations: applied.map((each) => each.name), indexes }
     }))
+}
+
+// A version has what is recorded by triggers from its registration on; who does not need them any more comes last.
+async function convergeCaptured(base: Base, run: Run, activate: boolean): Promise<Converged[]> {
+  await prepareTriggers(base, run)
+  const indexes = await convergeIndexes(base, run, activate)
+  await dismissTriggers(base, run)
+  return indexes
 }
 
 /** Reverts SQL migrations; search indexes stay as they are. */
@@ -98,7 +112,8 @@ export async function planUp(base: Base, options: UpOptions = {}): Promise<strin
   const searching = options.search !== false && base.definitions.length > 0
   const steps: Step[] = options.activate === false ? ['created', 'populated'] : ['created', 'populated', 'activated']
   const indexes = searching ? await planIndexes(base, base.definitions, steps, !(await isApplied(base.store))) : []
-  return [...names.map((name) => `${name}: would be applied`), ...indexes]
+  const triggers = searching ? await planTriggers(base) : []
+  return [...names.map((name) => `${name}: would be applied`), ...indexes, ...triggers]
 }
 
 /** What `down` would do, a line each; changes nothing. */

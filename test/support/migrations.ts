@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import type { Sequelize } from 'sequelize'
 import { fromSequelize } from '../../adapters/sequelize/database.ts'
 import { currentRuntime } from '../../adapters/runtime.ts'
+import { remakeTriggers } from '../../src/capture/remake.ts'
 import type { Config } from '../../src/config.ts'
 import { createRunner, type Runner } from '../../src/migrations/runner.ts'
 import { withAction } from '../../src/store/actions.ts'
@@ -75,7 +76,7 @@ function makeRunner(config: Config, folder: string, store: Store, onLine: (line:
     context: () => ({ elastic: { marker: 'elastic' }, data: { marker: 'data' } }),
     exclusive: (action, work) =>
       withAction(store, { action, origin, clock: runtime.clock, exclusive: true, onLine }, work),
-    remake: () => Promise.resolve(),
+    remake: (tx) => remakeTriggers(store, tx),
     onLine,
   })
 }
