@@ -10,7 +10,7 @@
  * ```
  * @module
  */
-export { type CaptureMode, type Config, defineConfig, type MigrationStorage } from './config.ts'
+export { type CaptureMode, type Config, defineConfig, type MigrationStorage, type OnBypass } from './config.ts'
 export { defineIndex, type Definition, type DefinitionOptions } from './search/definition.ts'
 export { type ComposeOptions, elasticUmzug } from './compose.ts'
 export type { ElasticUmzug } from './plugin.ts'
@@ -23,6 +23,7 @@ export type { Faults } from './search/repair.ts'
 export type { QueueCommands, QueueStatus, QueueStatusOptions } from './commands/queue.ts'
 export type { AbortedCount, AbortedOptions, ClearOptions, QueueSelection } from './commands/aborted.ts'
 export type { CommandOptions } from './commands/base.ts'
+export type { CapturedTable, CaptureStatus } from './commands/captured.ts'
 export type { Problem } from './commands/problems.ts'
 export type {
   AliasStatus,

@@ -37,7 +37,14 @@ function assertWell({ problems }: Status): void {
 
 /** The page, a line each; at most 80 columns wide but for names that are longer. */
 export function statusPage(status: Status): string[] {
-  return [...verdict(status), '', ...facts(status), ...versionPart(status), ...unservedPart(status)]
+  return [
+    ...verdict(status),
+    '',
+    ...facts(status),
+    ...versionPart(status),
+    ...unservedPart(status),
+    ...capturePart(status),
+  ]
 }
 
 function verdict({ problems }: Status): string[] {
@@ -101,6 +108,19 @@ function unservedPart({ unserved }: Status): string[] {
     const fate = abandonedAt ? `given up ${abandonedAt.slice(0, 19)}` : `${pending} documents wait`
     return wrap('', `${prefix}${index}-${number} (${state}): no worker has had its definition ${last}; ${fate}`)
   })
+}
+
+function capturePart({ capture: { tables, onBypass } }: Status): string[] {
+  if (tables.length === 0) return []
+  const rows = tables.map(({ table, configured, triggers, by }) => [
+    table,
+    configured,
+    triggers === 'none' ? null : `${triggers}, once a ${by}`,
+  ])
+  const unseen = 'hooks see what is sent through Sequelize, and of raw SQL what can be told ' +
+    `(onBypass: ${onBypass}); other programs pass unseen`
+  const hooked = tables.some((each) => each.configured === 'hooks')
+  return ['', ...table(['table', 'captured by', 'triggers'], rows), ...(hooked ? wrap('', unseen) : [])]
 }
 
 const width = 80

@@ -23,6 +23,7 @@ const rules: Rule[] = [
   lost,
   aliases,
   stuck,
+  triggers,
   unserved,
   lagging,
   changes,
@@ -96,6 +97,21 @@ function stuck({ versions, runs }: Seen): Problem[] {
       ? [{ what: `${physical} may lack changes: the run that brought it up to date was broken off`, next: up }]
       : []),
   ])
+}
+
+// Until they are as they should be, this code records what it writes through Sequelize by itself.
+function triggers({ capture, runs }: Seen): Problem[] {
+  if (runs.some((each) => each.holdsRunLock)) return []
+  const wrong = capture.tables.filter(({ configured, triggers }) =>
+    configured === 'triggers' ? triggers !== 'current' : triggers === 'leaving'
+  )
+  return wrong.map(({ table, configured, triggers }) => ({
+    what: configured === 'triggers'
+      ? `${table} is to be captured by triggers, and they are ${triggers === 'none' ? 'not there' : triggers}: ` +
+        'what other programs write is not recorded'
+      : `the triggers of ${table} are being removed, and nobody goes on with it`,
+    next: up,
+  }))
 }
 
 const up = 'npx umzug up'

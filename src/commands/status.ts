@@ -13,6 +13,7 @@ import { type OpenAction, openActions } from '../store/runs.ts'
 import { installedStep, newestStep } from '../store/schema.ts'
 import type { Store } from '../store/store.ts'
 import type { Base } from './base.ts'
+import { type CaptureStatus, captureStatus } from './captured.ts'
 import type { VersionStatus } from './indexes.ts'
 import { type Problem, problemsOf } from './problems.ts'
 import { queuesOf } from './queue.ts'
@@ -80,6 +81,8 @@ export interface Status {
   aliases: AliasStatus[]
   /** What nobody took yet. */
   changes: WaitingChanges
+  /** How changes are captured. */
+  capture: CaptureStatus
   /** Versions that no running worker has the definition of. */
   unserved: Unserved[]
   /** What was seen that may have made rows and documents differ: a restore, a failover. */
@@ -110,10 +113,11 @@ export async function status(base: Base, { maxLagMs = defaultMaxLagMs }: StatusO
 
 type OwnPart = Omit<Status, 'problems' | 'tables' | 'cluster' | 'pendingMigrations'>
 
-function nothing({ definitions }: Base): OwnPart {
+function nothing({ definitions, config }: Base): OwnPart {
   const unbuilt = definitions.map((each) => each.name)
   const none = { runs: [], versions: [], aliases: [], unserved: [], suspicions: [] }
-  return { ...none, unbuilt, changes: { changes: 0, oldestMs: 0 } }
+  const capture: CaptureStatus = { tables: [], onBypass: config.onBypass ?? 'capture' }
+  return { ...none, capture, unbuilt, changes: { changes: 0, oldestMs: 0 } }
 }
 
 async function ownPart(base: Base, cluster: ClusterStatus | null): Promise<OwnPart> {
@@ -130,6 +134,7 @@ async function ownPart(base: Base, cluster: ClusterStatus | null): Promise<OwnPa
     versions: await versionsOf(asked, versions),
     aliases: await aliasesOf(asked, versions),
     changes: await waitingChanges(store),
+    capture: await captureStatus(base),
     unserved: (await unservedVersions(store)).filter((each) => each.prefix === prefix),
     suspicions: (await listSuspicions(store)).filter((each) => each.prefix === prefix),
   }

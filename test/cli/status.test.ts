@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { fileURLToPath } from 'node:url'
-import { elasticUmzug, type Status } from '../../src/index.ts'
+import { type Config, elasticUmzug, type Status } from '../../src/index.ts'
 import { defineIndexes } from '../fixtures/library/definitions.ts'
 import { defineModels } from '../fixtures/library/models.ts'
 import { statusPage } from '../../src/cli/status.ts'
@@ -17,10 +17,17 @@ describe('umzug status', function () {
   after(() => library.drop())
 
   // In this process: the command itself is looked at where its output is.
-  const status = async (revision = 1): Promise<Status> => {
+  const status = async (revision = 1, more: Partial<Config> = {}): Promise<Status> => {
     const { sequelize, client, prefix } = library
     const indexes = defineIndexes(defineModels(sequelize), revision)
-    const config = { sequelize, elasticsearch: client, prefix, indexes, migrations: 'migrations/*.{ts,cjs,sql}' }
+    const config = {
+      sequelize,
+      elasticsearch: client,
+      prefix,
+      indexes,
+      migrations: 'migrations/*.{ts,cjs,sql}',
+      ...more,
+    }
     return await elasticUmzug(config, { folder }).status()
   }
   const wrong = ({ problems }: Status) => problems.map(({ what, next }) => `${what}; ${next}`).join('\n')
@@ -96,6 +103,16 @@ describe('umzug status', function () {
     expect({ code }, stdout).to.deep.equal({ code: 0 })
     await library.sql(`DELETE FROM elastic_umzug.changes`)
     await library.sql(`DELETE FROM elastic_umzug.pending`)
+  })
+
+  it('how each table is captured, and that triggers are wanted that are not there', async () => {
+    const page = statusPage(await status()).join('\n')
+    expect(page).to.match(/^public\.authors +hooks +-$/m).and.match(/^hooks see [^]*onBypass: capture/m)
+    const wanted = await status(1, { capture: { Author: 'triggers', '*': 'hooks' }, onBypass: 'error' })
+    expect(wrong(wanted)).to.match(
+      /^public\.authors is to be captured by triggers, and they are not there: .*; npx umzug up$/m,
+    )
+    expect(wanted.capture.onBypass).to.equal('error')
   })
 
   it('versions that no worker has the definition of: a problem for the active one', async () => {
