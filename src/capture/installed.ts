@@ -96,6 +96,12 @@ export function difference(store: Store, installed: Installed, plan: Plan): stri
   ]
 }
 
+// What was written into it before is unseen.
+function hasNewChild(store: Store, { number, found, triggers }: Installed, plan: Plan): boolean {
+  const ofChildren = plan.triggers.filter(({ event, on }) => event === 'row' && on !== plan.facts)
+  return triggers > 0 && !ofChildren.every((wanted) => found.some((each) => isSame(store, number, wanted, each)))
+}
+
 function isSame(store: Store, number: number, wanted: PlannedTrigger, found: FoundTrigger): boolean {
   return found.schema === wanted.on.schema && found.name === wanted.on.name &&
     found.trigger === triggerName(store, number, wanted.event) && found.type === typeOf(wanted)
@@ -118,7 +124,7 @@ export function faultOf(store: Store, installed: Installed, plan: Plan | undefin
 export async function apply(store: Store, tx: Queryable, installed: Installed, plan: Plan): Promise<boolean> {
   const statements = difference(store, installed, plan)
   for (const each of statements) await tx.query(each)
-  const isUnseen = gapOf(installed) !== null || isReplaced(installed, plan)
+  const isUnseen = gapOf(installed) !== null || isReplaced(installed, plan) || hasNewChild(store, installed, plan)
   if (isUnseen) await tx.query(`INSERT INTO ${store.table.changes} (table_name) VALUES ($1)`, [plan.facts.table])
   await tx.query(
     `UPDATE ${store.table.captured_tables} SET places = $2::jsonb, triggers = $3 WHERE table_name = $1`,

@@ -99,10 +99,10 @@ function statementTriggers(facts: TableFacts): PlannedTrigger[] {
 
 // PostgreSQL itself puts row-level triggers on partitions, also on those to come; on children and for TRUNCATE it does not.
 function rowTriggers(facts: TableFacts): PlannedTrigger[] {
-  const all = [{ ...facts, partition: false }, ...facts.below]
+  const children = facts.below.filter((each) => !each.partition)
   return [
-    ...all.filter((each) => !each.partition).map((on) => ({ on, event: 'row' as const })),
-    ...all.map((on) => ({ on, event: 'truncate' as const })),
+    ...[facts, ...children].map((on) => ({ on, event: 'row' as const })),
+    ...[facts, ...facts.below].map((on) => ({ on, event: 'truncate' as const })),
   ]
 }
 
