@@ -1,6 +1,6 @@
 /**
  * `npm run bench`, or one of it, as `npm run bench lag`: populate rate against its ceiling, lag under steady change, the
- * highest rate of a worker against its ceiling, a change that many documents show, memory of a populate. Prints figures,
+ * highest rate of a worker against its ceiling, a change that many documents show, what capture costs the writer, memory of a populate. Prints figures,
  * asserts none. BENCH_ROWS (default 100,000) books; for rates BENCH_RATE_ROWS (50,000), for memory BENCH_MEMORY_ROWS (200,000).
  * @module
  */
@@ -10,6 +10,7 @@ import { elasticUmzug } from '../../src/index.ts'
 import { startServers } from '../support/servers/servers.ts'
 import { withStop } from '../support/servers/stop.ts'
 import { createWorld, spawnCli, type World } from '../support/world.ts'
+import { benchCapture } from './capture.ts'
 import { benchFanout } from './fanout.ts'
 import { knob } from './figures.ts'
 import { benchLag } from './lag.ts'
@@ -37,6 +38,11 @@ await withStop(async () => {
     })
     await bench('rates', rateRows, ({ world, library }) => benchRates(world, library, print))
     await bench('fanout', rows, ({ world, library }) => benchFanout(world, library, print))
+    await bench(
+      'capture',
+      1,
+      ({ world: { databaseUrl } }) => benchCapture({ databaseUrl, schema: 'elastic_umzug', print }),
+    )
     await bench('memory', memoryRows, ({ world }) => benchMemory(world))
     return 0
   } finally {
