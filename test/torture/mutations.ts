@@ -54,7 +54,7 @@ async function isFound(name: string, mutation: Mutation, { seed, minutes, args, 
   const started = Date.now()
   const report = join(folder, 'report')
   const given = ['--seed', String(seed), '--minutes', String(minutes), '--weather', mutation.weather]
-  const code = await run(folder, [...given, '--round', '15', '--report', report, ...args])
+  const code = await run(folder, [...given, '--round', '25', '--report', report, ...args])
   const seconds = Math.round((Date.now() - started) / 1_000)
   const found = code === 1 && await readFile(report, 'utf8').catch(() => '')
   print(

@@ -49,9 +49,9 @@ export function drawPlan(random: () => number, options: PlanOptions): Plan {
   const { lengthMs, leaseMs, weather } = options
   const punctual = weather === 'punctual'
   const weights: [Strike, number][] = [
-    ['kill', 6],
+    ['kill', 5],
     ['stop', 22],
-    ['end', 3],
+    ['end', 1],
     ['forget deletes', punctual ? 40 : 0],
     ['close and open', punctual ? 2 : 0],
     ['end backends', 6],

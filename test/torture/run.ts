@@ -87,7 +87,7 @@ export async function torture(options: TortureOptions): Promise<Outcome> {
 async function tortured(options: TortureOptions, library: Library, servers: Scene['servers']): Promise<Outcome> {
   const random = randomFrom(options.seed)
   const proxy = await startBadProxy(library.elasticsearchUrl, randomFrom(options.seed + 1))
-  await library.done(['up'])
+  await library.done(['up'], { CAPTURE: capturesOf(options).at(-1) })
   await installTrace(library)
   const scene = openScene(options, library, proxy, random, servers)
   const outcome: Outcome = { faults: scene.faults, report: [], rounds: 0, writes: 0, strikes: scene.striker.counts }
@@ -139,7 +139,7 @@ function openScene(
     onLine: (line) => heard(scene, name, line),
     ...rest,
   })
-  const [one, two] = options.capture === 'mixed' ? ['hooks', 'triggers'] : [options.capture, options.capture]
+  const [one, two = one] = capturesOf(options)
   scene.writers = [
     openSlot(library, job('writer 1', one!, () => 1, { program: 'writer.ts' })),
     openSlot(library, job('writer 2', two!, () => 2, { program: 'writer.ts' })),
@@ -153,6 +153,11 @@ function openScene(
   ]
   scene.striker = createStriker(scene)
   return scene
+}
+
+// Mixed, as in a deploy that moves from one to the other: processes of both at once, and each `up` installs or removes triggers.
+function capturesOf({ capture }: TortureOptions): string[] {
+  return capture === 'mixed' ? ['hooks', 'triggers'] : [capture]
 }
 
 function heard(scene: Scene, name: string, line: string): void {
@@ -201,7 +206,11 @@ async function calm(scene: Scene): Promise<void> {
   await proxy.landed()
   await clear(library)
   step('cleared')
-  const up = await library.cli(['up'], { REVISION: scene.random() < 0.5 ? 1 : 2 })
+  const captures = capturesOf(options)
+  const up = await library.cli(['up'], {
+    REVISION: scene.random() < 0.5 ? 1 : 2,
+    CAPTURE: captures[Math.floor(scene.random() * captures.length)],
+  })
   if (up.code !== 0) scene.faults.push(`up failed when all was well again: ${up.stdout}${up.stderr}`)
   step('up')
   const nothing = async () => (await unwritten(library)).length === 0
