@@ -16,14 +16,13 @@ import {
   versionOf,
 } from '../search/lifecycle.ts'
 import type { Definition } from '../search/definition.ts'
-import { messageOf } from '../errors.ts'
 import { checkCluster, countDocuments } from '../search/physical.ts'
 import { listVersions, readAlias, type Version, type VersionState } from '../search/versions.ts'
 import { checkSchema } from '../store/schema.ts'
 import type { Base, CommandOptions, Run } from './base.ts'
+import { lookNow } from './look.ts'
 import { queuesOf } from './queue.ts'
 import { type Verified, type VerifyOptions, verifyVersions } from './verify.ts'
-import { look } from './watch.ts'
 
 /** A version with what is known of it in the cluster and in the queue. */
 export interface VersionStatus extends Version {
@@ -121,8 +120,7 @@ export function indexCommands(base: Base, within?: Run): IndexCommands {
 
 /** Every definition: create, populate, verify, activate where that is not done yet. Part of `up`. */
 export async function convergeIndexes(base: Base, run: Run, activating: boolean): Promise<Converged[]> {
-  // What it cannot look at now is looked at by every worker; a deploy does not fail for it.
-  await look(base, 0, run.say).catch((error) => run.say(`it could not be looked for a restore: ${messageOf(error)}`))
+  await lookNow(base, run.say, run.signal)
   return await converge(base.lifecycle(run), activating)
 }
 

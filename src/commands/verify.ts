@@ -12,10 +12,11 @@ import { highestMarked } from '../search/marker.ts'
 import { findVersion } from '../search/lifecycle.ts'
 import { assertPhysical, checkCluster, countDocuments } from '../search/physical.ts'
 import { type CheckDeps, type Checked, checkVersion, type Faults, sumOf } from '../search/repair.ts'
-import { clearSuspicions, momentNow } from '../search/suspicions.ts'
+import { clearSuspicions, momentNow, sinceNoted } from '../search/suspicions.ts'
 import { listVersions, type Version } from '../search/versions.ts'
 import { checkSchema } from '../store/schema.ts'
 import type { Base, CommandOptions, Run } from './base.ts'
+import { lookNow } from './look.ts'
 
 /** Options of `verify`. */
 export interface VerifyOptions extends CommandOptions {
@@ -69,6 +70,7 @@ export async function verifyVersions(
   const about = targets.length > 0 ? { target: targets.join(' ') } : {}
   return await base.run(name, { ...options, ...about, exclusive: false }, async (run) => {
     await checkCluster(base.needSearch())
+    if (options.repair) await awaitStragglers(base, run)
     const results: Verified[] = []
     for (const each of await chosen(base, run, targets)) {
       results.push(await verifyOne(base, run, each, options))
@@ -77,6 +79,17 @@ export async function verifyVersions(
     assertEqual(results, options)
     return results
   })
+}
+
+// What was read before a restore may be on its way still, and land where it was compared already: until its deadline.
+async function awaitStragglers(base: Base, { signal, say }: Run): Promise<void> {
+  const { store, prefix, runtime: { clock } } = base
+  const { leaseMs } = base.workerOptions()
+  await lookNow(base, say, signal)
+  const sinceMs = await sinceNoted(store, prefix)
+  if (sinceMs === undefined || sinceMs >= leaseMs) return
+  say('waiting for requests from before the restore')
+  await clock.sleep(leaseMs - sinceMs, signal)
 }
 
 async function chosen(base: Base, run: Run, targets: readonly string[]): Promise<Target[]> {

@@ -7,9 +7,9 @@ import type { Served } from '../queue/process.ts'
 import { servedVersions } from '../queue/worker.ts'
 import { checkVersion } from '../search/repair.ts'
 import { forgetCheck, type IdCheck, waitingChecks } from '../search/restart.ts'
-import { lookAtMarks } from '../search/marker.ts'
 import { openSession } from '../store/lock.ts'
 import type { Base } from './base.ts'
+import { look } from './look.ts'
 import { checkDeps } from './verify.ts'
 
 /** What runs beside a worker. */
@@ -60,17 +60,6 @@ export function watchSearch(base: Base): Watch {
 async function step(base: Base, dueMs: number, signal: AbortSignal): Promise<void> {
   await look(base, dueMs)
   if (!signal.aborted) await checkIds(base, signal)
-}
-
-/** Looks at the markers once; tells what it suspects. */
-export async function look(base: Base, dueMs: number, onLine: (line: string) => void = () => {}): Promise<void> {
-  const { store, prefix, emitter } = base
-  const found = await lookAtMarks({ store, search: base.needSearch(), prefix }, dueMs)
-  for (const { kind, message } of found?.seen ?? []) {
-    emitter.emit('search:suspicion:noted', { kind, message })
-    onLine(`suspected: ${message}; npx umzug es:verify --repair makes rows and documents equal`)
-  }
-  if (found?.restarted) emitter.emit('search:nodes:changed', {})
 }
 
 // Those of versions that nobody here has the code for are left to others.

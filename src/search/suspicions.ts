@@ -70,6 +70,16 @@ export async function noteSuspicions(
   )
 }
 
+/** Milliseconds since something was noted last under a prefix; undefined when nothing is. */
+export async function sinceNoted({ db, table }: Store, prefix: string): Promise<number | undefined> {
+  const [row] = await db.query<{ ms: number | null }>(
+    `SELECT (extract(epoch FROM clock_timestamp() - max(noted_at)) * 1000)::float8 AS ms
+     FROM ${table.suspicions} WHERE prefix = $1`,
+    [prefix],
+  )
+  return row!.ms ?? undefined
+}
+
 /** A moment on the database's clock, for `clearSuspicions`. */
 export async function momentNow({ db }: Store): Promise<string> {
   return (await db.query<{ now: string }>('SELECT clock_timestamp()::text AS now'))[0]!.now

@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import { monotonicClock } from '../../adapters/clock.ts'
 import type { SearchRequest } from '../../src/ports.ts'
 import { activateVersion } from '../../src/search/lifecycle.ts'
 import { lookAtMarks, type MarkDeps } from '../../src/search/marker.ts'
@@ -111,6 +112,16 @@ describe('markers in the database and in Elasticsearch', () => {
     await pluginOf(core).versions.verify()
     expect(await suspicions(), 'comparing alone does not clear it').to.eql(['database-behind'])
     await verify()
+    expect(await suspicions()).to.eql([])
+  })
+
+  it('make a repair wait for what was read before the restore and is on its way still', async () => {
+    await core.sql('UPDATE elastic_umzug.search_marks SET n = n - 2')
+    const repair = verify()
+    await monotonicClock.sleep(600)
+    await core.client.index({ index: version.physical, id: '77', document: { title: 'from before' } })
+    await repair
+    expect(await core.client.exists({ index: version.physical, id: '77' })).to.equal(false)
     expect(await suspicions()).to.eql([])
   })
 
