@@ -165,7 +165,7 @@ function aborted({ versions }: Seen): Problem[] {
 function interrupted({ runs }: Seen): Problem[] {
   return runs.filter((each) => each.state === 'interrupted').map(({ id, action, user, host, since }) => ({
     what: `${action} (${id} in the log) of ${user}@${host}, ${since.slice(0, 19)}, was interrupted`,
-    next: `npx umzug ${action}: it goes on where that one stopped`,
+    next: action === 'up' ? up : 'the same command again, which npx umzug log shows; it goes on where that one stopped',
   }))
 }
 

@@ -26,7 +26,10 @@ export interface OpenAction {
   since: string
 }
 
-/** Actions that have not ended, oldest first. A complete `up` makes up for whatever was interrupted before it. */
+/**
+ * Actions that have not ended, oldest first. A complete `up` makes up for whatever was interrupted before it; a comparison
+ * that was interrupted left nothing to go on with.
+ */
 export async function openActions(store: Store): Promise<OpenAction[]> {
   const gone = new Set((await read(store)).filter(isInterrupted).map((each) => each.id))
   // One that ends just now lets go of its lock after the snapshot that still shows it in progress: so once more.
@@ -48,7 +51,7 @@ async function read({ db, table, schema }: Store): Promise<OpenAction[]> {
        EXISTS (SELECT FROM held r WHERE r.pid = own.pid AND r.key = ${key(`'run'`)}) AS "holdsRunLock",
        a.os_user AS "user", a.host, a.pid, to_json(coalesce(a.started_at, a.created_at)) #>> '{}' AS since
      FROM ${table.actions} a LEFT JOIN held own ON own.key = ${key(`'action.' || a.id`)}
-     WHERE a.state IN ('queued', 'in_progress') AND (own.pid IS NOT NULL OR a.state = 'in_progress' AND NOT EXISTS (
+     WHERE a.state IN ('queued', 'in_progress') AND (own.pid IS NOT NULL OR a.state = 'in_progress' AND a.action NOT LIKE 'es:verify%' AND NOT EXISTS (
        SELECT FROM ${table.actions} l WHERE l.id > a.id AND l.state = 'complete' AND l.action IN (a.action, 'up')))
      ORDER BY a.id`,
   )

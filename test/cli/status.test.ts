@@ -113,6 +113,14 @@ describe('umzug status', function () {
       /^public\.authors is to be captured by triggers, and they are not there: .*; npx umzug up$/m,
     )
     expect(wanted.capture.onBypass).to.equal('error')
+    await library.done(['up'], { CAPTURE: 'triggers' })
+    const installed = await status(1, { capture: 'triggers' })
+    expect(wrong(installed)).to.equal('')
+    expect(statusPage(installed).join('\n')).to.match(/^public\.authors +triggers +current, once a statement$/m)
+      .and.not.include('hooks see')
+    await library.sql('ALTER TABLE authors DISABLE TRIGGER USER')
+    expect(wrong(await status(1, { capture: 'triggers' }))).to.match(/authors .*by triggers, and they are disabled/)
+    expect(wrong(await status()), 'hooks need none').to.equal('')
   })
 
   it('versions that no worker has the definition of: a problem for the active one', async () => {
