@@ -52,7 +52,8 @@ function termOf(plan: Plan, parts: unknown[]): OrderTerm | undefined {
   return { path, attribute, direction }
 }
 
-function isNamed(include: Include, part: unknown): boolean {
+/** True when an option or a term of `order` means this include. */
+export function isNamed(include: Include, part: unknown): boolean {
   if (typeof part === 'string') return part === include.name
   if (part === include.association) return true
   if (typeof part === 'function') return (part as AnyModel).name === include.model.name
@@ -74,15 +75,35 @@ export function orderReason({ terms, opaque }: Order): string | undefined {
  * hasOne that has several are put so that the one with the lowest key stays.
  */
 export function finderOrder(plan: Plan, { terms, opaque }: Order): unknown[] {
-  const all: unknown[] = [...opaque]
+  return [...opaque, ...joinedOrder(plan, terms, plan.options.finder.hasMultiAssociation === true)]
+}
+
+/** The order of the query that a separate include is: its own rows, then what is joined to them. */
+export function separateOrder(include: Include, { terms }: Order, given: unknown): unknown[] {
+  const own = (terms.get(include) ?? []).filter((term) => term.path.at(-1) === include)
+  return [
+    ...(Array.isArray(given) ? given as unknown[] : given === undefined ? [] : [given]),
+    ...own.map((term) => [term.attribute, term.direction]),
+    ...keyAttributes(include.model).map((key) => [key.fieldName, 'ASC']),
+    ...joinedOrder(include, terms, includesOf(include).some((each) => each.many)),
+  ]
+}
+
+function joinedOrder(root: Plan | Include, terms: Order['terms'], isFolded: boolean): unknown[] {
+  const all: unknown[] = []
+  const above = 'kind' in root ? pathOf(root).length : 0
   // Sequelize keeps the last of them where it folds rows together, and the first where it does not.
-  const direction = plan.options.finder.hasMultiAssociation ? 'DESC' : 'ASC'
-  for (const each of includesOf(plan)) {
-    if (pathOf(each).some((include) => include.separate)) continue
-    for (const term of terms.get(each) ?? []) all.push([...steps(term.path), term.attribute, term.direction])
-    const path = steps(pathOf(each))
+  const direction = isFolded ? 'DESC' : 'ASC'
+  for (const each of includesOf(root)) {
+    const path = pathOf(each).slice(above)
+    if (path.some((include) => include.separate)) continue
+    for (const term of terms.get(each) ?? []) {
+      all.push([...steps(term.path.slice(above)), term.attribute, term.direction])
+    }
     if (each.kind === 'BelongsTo') continue
-    for (const key of keyAttributes(each.model)) all.push([...path, key.fieldName, each.many ? 'ASC' : direction])
+    for (const key of keyAttributes(each.model)) {
+      all.push([...steps(path), key.fieldName, each.many ? 'ASC' : direction])
+    }
   }
   return all
 }

@@ -7,9 +7,8 @@ import { messageOf } from '../../src/errors.ts'
 import type { Documents } from '../../src/ports.ts'
 import { quoteName } from '../../src/sql.ts'
 import { type KeyColumn, keyText, splitKey } from './keys.ts'
-import { finderOrder, type Order } from './order.ts'
-import type { Plan } from './plan.ts'
-import { includesOf } from './reads.ts'
+import { finderOrder, isNamed, type Order, separateOrder } from './order.ts'
+import type { Include, Plan } from './plan.ts'
 import { type AnyModel, keyAttributes } from './tables.ts'
 
 /** Makes the document of a row; nothing means that the row has none. It may be asynchronous. */
@@ -104,7 +103,7 @@ async function readRows({ plan, key, order }: RowsMaking, keys: readonly string[
     ...merged,
     attributes: [...attributes, ...added, [literal(keyText(plan.alias, key)), keyName]],
     where: { [opAnd(plan)]: merged.where ? [chosen, merged.where] : [chosen] },
-    include: separateInOrder(plan),
+    include: separateInOrder(merged.include, plan, order),
     order: finderOrder(plan, order),
     // Committed rows of the primary, whatever transaction the caller is in, and none of the application's logging.
     transaction: null,
@@ -155,14 +154,19 @@ function amongKeys(plan: Plan, key: readonly KeyColumn[], keys: readonly string[
 }
 
 // A separate include is a query of its own, with its own order.
-function separateInOrder(plan: Plan): unknown {
-  const { merged } = plan.options
-  for (const each of includesOf(plan).filter((include) => include.separate)) {
-    const option = (merged.include as { as?: string; order?: unknown[] }[]).find((candidate) =>
-      candidate.as === each.name
-    )
-    if (!option || each.parent) continue
-    option.order = [...new Set([...option.order ?? [], ...keyAttributes(each.model).map((key) => key.fieldName)])]
-  }
-  return merged.include
+function separateInOrder(include: unknown, at: Plan | Include, order: Order): unknown {
+  if (!Array.isArray(include)) return include
+  return include.map((each: unknown) => {
+    const found = isOptions(each) && at.includes.find((candidate) => isNamed(candidate, each))
+    if (!found) return each
+    return {
+      ...each,
+      ...(each.include === undefined ? {} : { include: separateInOrder(each.include, found, order) }),
+      ...(found.separate ? { order: separateOrder(found, order, each.order) } : {}),
+    }
+  })
+}
+
+function isOptions(include: unknown): include is { include?: unknown; order?: unknown } {
+  return typeof include === 'object' && include !== null && Object.getPrototypeOf(include) === Object.prototype
 }

@@ -555,6 +555,25 @@ describe('a source made from a model', () => {
     })
   })
 
+  it('orders arrays within separate includes by key, too', async () => {
+    await shop.Category.bulkCreate([[900, null], [901, 900], [902, 901], [903, 901], [904, 902], [905, 902]].map(
+      ([id, parentId]) => ({ id, parentId, name: 'x' }),
+    ))
+    const below = { association: 'children', attributes: ['id'] }
+    const separate = { association: 'children', separate: true, include: [{ ...below, include: [below] }] }
+    const source = fromModel(shop.Category, { attributes: ['id'], include: [separate] })
+    for (const id of [902, 904]) {
+      // Moves the row behind the others.
+      await shop.Category.update({ name: 'y' }, { where: { id } })
+      const found = parsed(await source.byKeys(db, ['900'], '1')).get('900') as {
+        children: { children: { id: number; children: { id: number }[] }[] }[]
+      }
+      const [first, second] = found.children[0]!.children
+      expect([first!.id, second!.id]).to.deep.equal([902, 903])
+      expect(first!.children.map((each) => each.id)).to.deep.equal([904, 905])
+    }
+  })
+
   it('can be made before associations are set up', async () => {
     const parent = await newModel(simple, noTimes, [{ id: 1, value: 'p' }])
     const child = await newModel({ ...simple, parentId: DataTypes.INTEGER }, noTimes, [{ id: 1, parentId: 1 }])
