@@ -20,13 +20,15 @@ export interface Watch {
 }
 
 const everyMs = 60_000
+/** First pause after a fault, in milliseconds; it doubles with each. */
+const retryMs = 2_000
 
 /** Longest pause after a page of ids, in milliseconds: as long as the page took, so that half of the time is free. */
 const longestPauseMs = 2_000
 
 /**
  * Looks at the start, every minute, and when Elasticsearch is back; one process of all does it. Faults are emitted as
- * `search:watch:failed`, and it goes on.
+ * `search:watch:failed`, and it tries again.
  */
 export function watchSearch(base: Base): Watch {
   const stop = new AbortController()
@@ -34,14 +36,17 @@ export function watchSearch(base: Base): Watch {
   let running: Promise<void> | undefined
   let off = () => {}
   const loop = async () => {
-    for (let dueMs = 0; !stop.signal.aborted;) {
+    for (let dueMs = 0, failures = 0; !stop.signal.aborted;) {
       ring = new AbortController()
-      await step(base, dueMs, stop.signal).catch((error) => {
+      const failed = await step(base, dueMs, stop.signal).then(() => false, (error) => {
         if (!stop.signal.aborted) base.emitter.emit('search:watch:failed', { error })
+        return true
       })
-      await base.runtime.clock.sleep(everyMs, AbortSignal.any([stop.signal, ring.signal]))
-      // Whoever was rung for does not care who looked a moment ago.
-      dueMs = ring.signal.aborted ? 0 : everyMs
+      failures = failed ? failures + 1 : 0
+      const pauseMs = failed ? Math.min(everyMs, retryMs * 2 ** (failures - 1)) : everyMs
+      await base.runtime.clock.sleep(pauseMs, AbortSignal.any([stop.signal, ring.signal]))
+      // After a fault, and when Elasticsearch is back, it does not matter who looked a moment ago.
+      dueMs = failed || ring.signal.aborted ? 0 : everyMs
     }
   }
   return {

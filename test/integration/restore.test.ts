@@ -4,6 +4,7 @@ import process from 'node:process'
 import type { ElasticUmzug } from '../../src/plugin.ts'
 import { activateVersion } from '../../src/search/lifecycle.ts'
 import { lookAtMarks } from '../../src/search/marker.ts'
+import { markerName, readMark } from '../../src/search/marker-search.ts'
 import { listSuspicions } from '../../src/search/suspicions.ts'
 import type { Version } from '../../src/search/versions.ts'
 import { type Core, createCore, readyVersion, remove, rowTitles, titles, write } from '../support/core.ts'
@@ -31,11 +32,8 @@ describe('after a restore', () => {
     await onServer(`DROP DATABASE IF EXISTS "${database}_kept" WITH (FORCE)`)
   })
 
-  const looked = async () => {
-    const done = async () =>
-      (await core.sql(`SELECT FROM elastic_umzug.search_marks WHERE looked_at > '-infinity'`)).length > 0
-    await waitFor(done)
-  }
+  // The worker has looked when both sides have their marker.
+  const looked = async () => await waitFor(() => readMark(core.search, markerName(core.world.prefix, 'elastic_umzug')))
   const onServer = async (...statements: string[]) => {
     const url = new URL(process.env.DATABASE_URL!)
     const client = new pg.Client({ connectionString: url.href })
@@ -98,7 +96,7 @@ describe('after a restore', () => {
     }
     await core.client.delete({ index: version.physical, id: '6', version: future, version_type: 'external' })
     // Number 6 leaves no document to see its version by: the marker tells how far the lost database had come.
-    const name = `${core.world.prefix}elastic-umzug~elastic_umzug`
+    const name = markerName(core.world.prefix, 'elastic_umzug')
     await core.client.update({ index: name, id: 'marker', doc: { highest: String(future) } })
     const [result] = await plugin.versions.verify([], { repair: true })
     expect(result).to.include({ lifted: true })
