@@ -4,7 +4,7 @@
  */
 import { ElasticUmzugError } from '../errors.ts'
 import { markNow, type Unprocessed, unprocessed } from '../queue/changes.ts'
-import { drain } from '../queue/drain.ts'
+import { drain, pauseAfter } from '../queue/drain.ts'
 import { servedVersions, type Worker } from '../queue/worker.ts'
 import { refresh } from '../search/physical.ts'
 import type { Base } from './base.ts'
@@ -27,14 +27,15 @@ export async function settled(
   const served = await servedVersions(options)
   const versionIds = served.map((each) => each.version.id)
   const end = clock.now() + timeoutMs
-  let left = await unprocessed(store, versionIds, mark)
-  while (left.changes + left.pending > 0) {
+  for (;;) {
+    const asked = clock.now()
+    const left = await unprocessed(store, versionIds, mark)
+    if (left.changes + left.pending === 0) break
     if (clock.now() >= end) throw behind(left, timeoutMs)
     const running = worker()
     running?.wake()
-    if (running) await clock.sleep(pollMs)
+    if (running) await clock.sleep(pauseAfter(clock.now() - asked, pollMs))
     else await drain(options, { versionIds, work: true, mark, timeoutMs: end - clock.now() })
-    left = await unprocessed(store, versionIds, mark)
   }
   for (const { version } of served) await refresh(options.search, version.physical)
 }

@@ -17,7 +17,13 @@ export interface DrainOptions {
 }
 
 const pollMs = 20
-const longestPollMs = 500
+/** Counting is work of its own, however little is left to wait for among millions: it gets a share of the time. */
+const shareOfTime = 5
+
+/** How long to wait between two counts, in milliseconds, when the last one took so long. */
+export function pauseAfter(countedInMs: number, shortestMs: number = pollMs): number {
+  return Math.max(shortestMs, shareOfTime * countedInMs)
+}
 
 /**
  * Waits until nothing up to the mark (default: now) is unprocessed; gives what is left when the time is up or the
@@ -32,11 +38,12 @@ export async function drain(options: WorkerOptions, drainOptions: DrainOptions):
     for (;;) {
       // Changes are dispatched here in any case: that needs nobody who knows the definition.
       if (!worker) await dispatch(options.store)
+      const asked = options.clock.now()
       const left = await unprocessed(options.store, versionIds, mark)
+      const now = options.clock.now()
       if (left.changes + left.pending === 0) return left
-      if (signal?.aborted || options.clock.now() - started > timeoutMs) return left
-      // Counting a long backlog is work of its own: the longer it is, the less often.
-      await options.clock.sleep(Math.min(longestPollMs, pollMs + left.pending / 10), signal)
+      if (signal?.aborted || now - started > timeoutMs) return left
+      await options.clock.sleep(Math.min(pauseAfter(now - asked), timeoutMs), signal)
     }
   } finally {
     await worker?.stop()

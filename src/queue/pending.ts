@@ -23,15 +23,16 @@ export async function claim(
   size: number,
   leaseMs: number,
 ): Promise<Claimed[]> {
+  // statement_timestamp() ends the scan of the index at the last due row; clock_timestamp() would look at every row.
   return await store.db.query<Claimed>(
     `WITH due AS MATERIALIZED (
        SELECT p.key FROM ${store.table.pending} p
-       WHERE p.version_id = $1 AND p.due_at <= clock_timestamp()
+       WHERE p.version_id = $1 AND p.due_at <= statement_timestamp()
          AND EXISTS (SELECT FROM ${store.table.index_versions} v WHERE v.id = $1 AND v.state <> 'dropped')
        ORDER BY p.due_at LIMIT $3 FOR UPDATE OF p SKIP LOCKED)
      UPDATE ${store.table.pending} p SET token = $2, due_at = clock_timestamp() + $4 * interval '1 millisecond',
        oldest_change = least(p.oldest_change, p.merged_change), merged_change = NULL
-     FROM due WHERE p.version_id = $1 AND p.key = due.key
+     WHERE p.version_id = $1 AND p.key = ANY (ARRAY(SELECT due.key FROM due))
      RETURNING p.key, p.generation`,
     [versionId, token, size, leaseMs],
   )
@@ -57,23 +58,28 @@ export async function settle(
 ): Promise<number> {
   if (settled.length === 0) return 0
   // FOR UPDATE waits for a dispatch of the key and then sees its generation, whatever the snapshot of the statement.
+  // By arrays of keys instead of joins: whatever PostgreSQL believes about this table, which grows and shrinks all the
+  // time, it takes its primary key, and does not read it once for each key.
   const [row] = await store.db.query<{ moved: number }>(
     `WITH done AS (SELECT * FROM unnest($3::text[], $4::bigint[], $5::boolean[]) AS d(key, generation, absent)),
      held AS MATERIALIZED (
-       SELECT p.key, p.generation = d.generation AS unmoved, d.absent
-       FROM ${store.table.pending} p JOIN done d ON p.key = d.key COLLATE "C"
-       WHERE p.version_id = $1 AND p.token = $2 ORDER BY p.key FOR UPDATE OF p),
+       SELECT p.key, p.generation FROM ${store.table.pending} p
+       WHERE p.version_id = $1 AND p.key = ANY ($3::text[]) AND p.token = $2 ORDER BY p.key FOR UPDATE),
+     judged AS MATERIALIZED (
+       SELECT h.key, h.generation = d.generation AS unmoved, d.absent FROM held h JOIN done d ON d.key = h.key COLLATE "C"),
      recorded AS (
        INSERT INTO ${store.table.populate_deletes} (version_id, key)
-       SELECT $1, h.key FROM held h WHERE h.absent AND EXISTS (
+       SELECT $1, j.key FROM judged j WHERE j.absent AND EXISTS (
          SELECT FROM ${store.table.index_versions} v WHERE v.id = $1 AND v.state IN ('created', 'populating'))
-       ORDER BY h.key ON CONFLICT DO NOTHING),
+       ORDER BY j.key ON CONFLICT DO NOTHING),
      released AS (
        UPDATE ${store.table.pending} p SET token = NULL, due_at = ${earlyDue}, made_at = clock_timestamp(),
          attempts = 0, error = NULL,
          oldest_change = coalesce(p.merged_change, p.oldest_change), merged_change = NULL
-       FROM held h WHERE p.version_id = $1 AND p.key = h.key AND NOT h.unmoved RETURNING p.key),
-     gone AS (DELETE FROM ${store.table.pending} p USING held h WHERE p.version_id = $1 AND p.key = h.key AND h.unmoved)
+       WHERE p.version_id = $1 AND p.key = ANY (ARRAY(SELECT j.key FROM judged j WHERE NOT j.unmoved)) RETURNING p.key),
+     gone AS (
+       DELETE FROM ${store.table.pending} p
+       WHERE p.version_id = $1 AND p.key = ANY (ARRAY(SELECT j.key FROM judged j WHERE j.unmoved)))
      SELECT count(*)::int AS moved FROM released`,
     [
       versionId,
@@ -116,17 +122,20 @@ export async function release(
     `WITH failed AS (
        SELECT * FROM unnest($3::text[], $4::bigint[], $5::text[], $6::boolean[]) AS f(key, generation, reason, counts)),
      held AS MATERIALIZED (
-       SELECT p.key, f.reason, p.generation <> f.generation AS moved,
-         CASE WHEN p.generation <> f.generation THEN 0 ELSE p.attempts + f.counts::int END AS tried,
-         f.counts AND p.generation = f.generation AND p.attempts + 1 >= $7 AS over
-       FROM ${store.table.pending} p JOIN failed f ON p.key = f.key COLLATE "C"
-       WHERE p.version_id = $1 AND p.token = $2 ORDER BY p.key FOR UPDATE OF p)
+       SELECT p.key, p.generation, p.attempts FROM ${store.table.pending} p
+       WHERE p.version_id = $1 AND p.key = ANY ($3::text[]) AND p.token = $2 ORDER BY p.key FOR UPDATE),
+     judged AS MATERIALIZED (
+       SELECT h.key, f.reason, h.generation <> f.generation AS moved,
+         CASE WHEN h.generation <> f.generation THEN 0 ELSE h.attempts + f.counts::int END AS tried,
+         f.counts AND h.generation = f.generation AND h.attempts + 1 >= $7 AS over
+       FROM held h JOIN failed f ON f.key = h.key COLLATE "C")
      UPDATE ${store.table.pending} p SET token = NULL, attempts = h.tried, error = h.reason,
        oldest_change = least(p.oldest_change, p.merged_change), merged_change = NULL,
        aborted_at = CASE WHEN h.over THEN clock_timestamp() END,
        due_at = CASE WHEN h.over THEN 'infinity' WHEN h.moved THEN ${earlyDue}
          ELSE clock_timestamp() + least(300, 0.25 * 2 ^ least(h.tried, 12)) * (0.5 + random()) * interval '1 second' END
-     FROM held h WHERE p.version_id = $1 AND p.key = h.key
+     FROM judged h
+     WHERE p.version_id = $1 AND p.key = h.key AND p.key = ANY (ARRAY(SELECT j.key FROM judged j))
      RETURNING p.key, p.attempts, p.aborted_at IS NOT NULL AS aborted`,
     [
       versionId,

@@ -16,11 +16,14 @@ import { knob } from './figures.ts'
 import { benchLag } from './lag.ts'
 import { defineLibrary, fillLibrary, type Library } from './library.ts'
 import { benchPopulate } from './populate.ts'
+import { benchQueue } from './queue.ts'
 import { benchRates } from './rates.ts'
 
 const rows = knob('BENCH_ROWS', 100_000, process.env)
 const rateRows = knob('BENCH_RATE_ROWS', 50_000, process.env)
 const memoryRows = knob('BENCH_MEMORY_ROWS', 200_000, process.env)
+const queueRows = knob('BENCH_QUEUE_ROWS', 1_000_000, process.env)
+const queueChurn = knob('BENCH_QUEUE_CHURN', 500_000, process.env)
 const only = process.argv[2]
 const print = (line: string) => void process.stdout.write(`${line}\n`)
 
@@ -43,12 +46,20 @@ await withStop(async () => {
       1,
       ({ world: { databaseUrl } }) => benchCapture({ databaseUrl, schema: 'elastic_umzug', print }),
     )
+    await benchAlone('queue', (world) => benchQueue(world, { rows: queueRows, churn: queueChurn }, print))
     await bench('memory', memoryRows, ({ world }) => benchMemory(world))
     return 0
   } finally {
     await servers.stop()
   }
 })
+
+// On an empty database: it needs neither rows nor indexes.
+async function benchAlone(name: string, work: (world: World) => Promise<void>): Promise<void> {
+  if (only !== undefined && only !== name) return
+  const world = await createWorld()
+  await work(world).finally(() => world.drop())
+}
 
 async function bench(
   name: string,
