@@ -29,8 +29,10 @@ export async function benchRates(world: World, { config }: Library, print: (line
     const pages = await serialise(world, definition, { rows: batchSize, bytes: 5_000_000 }, number)
     documents = countOf(pages)
     rates.ceiling.push(documents / await sendPages(world, `${index}.write`, pages, concurrency))
-    rates.bulk.push(documents / await workOff(world, config, 1_000))
-    rates.single.push(documents / await workOff(world, config, 1))
+    for (const [name, keys] of [['bulk', 1_000], ['single', 1]] as const) {
+      await record(world.sequelize, keys)
+      rates[name].push(documents / await workOff(config, documents))
+    }
   }
   const show = (name: keyof typeof rates) =>
     `${median(rates[name]).toFixed(0)} documents/s (${rates[name].map((each) => each.toFixed(0)).join(', ')})`
@@ -42,17 +44,26 @@ export async function benchRates(world: World, { config }: Library, print: (line
   print(`  worker, changes of one key         ${show('single')}   ratio ${share('single')}`)
 }
 
-// Seconds until everything that was recorded is written.
-async function workOff({ sequelize }: World, config: Library['config'], keysPerChange: number): Promise<number> {
-  await record(sequelize, keysPerChange)
+// Seconds until so many documents are written.
+async function workOff(config: Library['config'], documents: number): Promise<number> {
   const plugin = elasticUmzug({ ...config, concurrency, batchSize })
+  const written = countWritten(plugin, documents)
   const started = performance.now()
-  let last = started
-  plugin.on('queue:batch:complete', () => last = performance.now())
   await plugin.start()
+  const took = seconds(await written - started)
   await plugin.settled()
   await plugin.stop()
-  return seconds(last - started)
+  return took
+}
+
+/** When so many documents have been written, on the clock of `performance`: asking for it would cost what is measured. */
+export function countWritten(plugin: ReturnType<typeof elasticUmzug>, documents: number): Promise<number> {
+  let left = documents
+  return new Promise((resolve) => {
+    plugin.on('queue:batch:complete', (event) => {
+      if ((left -= event.documents) <= 0) resolve(performance.now())
+    })
+  })
 }
 
 async function record(sequelize: Sequelize, keysPerChange: number): Promise<void> {
