@@ -66,6 +66,9 @@ function tables({ table, name }: Store): string[] {
       PRIMARY KEY (table_name, id)) WITH (autovacuum_vacuum_scale_factor = 0.02)`,
     `CREATE INDEX changes_behind ON ${table.changes} (id) WHERE sweep OR cursor IS NOT NULL`,
     // due_at is when the row may be claimed: at once, when a claim runs out, after a back-off, or never (aborted).
+    // Rows come and go all day, and it stays fast: the room in its pages lets a row that is enqueued once more be updated
+    // without its indexes, vacuum follows after 2 % of changes, and every statement enters by an index entry of what it
+    // wants (`look.ts`, `pending.ts`), so that neither what waits nor what was deleted before is read.
     `CREATE TABLE ${table.pending} (
       version_id bigint NOT NULL,
       key text COLLATE "C" NOT NULL,
