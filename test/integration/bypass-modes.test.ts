@@ -213,6 +213,26 @@ describe('raw statements: what is done about them', () => {
     expect(await tables()).to.deep.equal(['public.shelves whole'])
   })
 
+  for (
+    const sql of [
+      `UPDATE books SET title = 'x'`,
+      `UPDATE books SET author_id = 3`,
+      `DELETE FROM authors`,
+      `UPDATE books SET title = 'x'; SELECT 1`,
+    ]
+  ) {
+    it(`one that cannot be recorded is refused as a whole: ${sql}`, async () => {
+      const { run } = open()
+      await run(`UPDATE tags SET label = 'known' WHERE id = 1`)
+      const before = await library.snapshot()
+      await library.outside.query('ALTER TABLE elastic_umzug.changes RENAME TO lost')
+      const error = await run(sql).then(() => undefined, (error) => error)
+      await library.outside.query('ALTER TABLE elastic_umzug.lost RENAME TO changes')
+      expect(error?.code).to.equal('SCHEMA_MISSING')
+      expect(await library.snapshot()).to.deep.equal(before)
+    })
+  }
+
   it('wake the worker: at once, or after the commit', async () => {
     const { sequelize, run, wakes } = open()
     await run(`UPDATE books SET author_id = 3`)

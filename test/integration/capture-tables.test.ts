@@ -430,6 +430,26 @@ describe('capture of tables out of the ordinary', () => {
     await table.close()
   })
 
+  it('cuts what one statement writes into changes of at most 1,000 rows', async () => {
+    const { sequelize, models: { Tag } } = app
+    const sizes = async () => {
+      const all = await library.recorded()
+      const found = all.filter((each) => each.table_name === 'public.tags').map(({ rows }) => rows!.length)
+      await sql('DELETE FROM elastic_umzug.changes')
+      return found.sort((a, b) => b - a)
+    }
+    await Tag.bulkCreate(Array.from({ length: 2_500 }, (_, at) => ({ id: 1_000 + at, label: 'x' })))
+    expect(await sizes()).to.deep.equal([1_000, 1_000, 500])
+    await Tag.update({ label: 'y' }, { where: { label: 'x' } })
+    expect(await sizes()).to.deep.equal([1_000, 1_000, 500])
+    await sequelize.query(`UPDATE tags SET label = 'z' WHERE label = 'y'`)
+    expect(await sizes()).to.deep.equal([1_000, 1_000, 500])
+    await sequelize.query(`UPDATE tags SET id = -id WHERE label = 'z'`)
+    expect(await sizes()).to.deep.equal([1_000, 1_000, 1_000, 1_000, 500, 500])
+    await Tag.destroy({ where: { label: 'z' } })
+    expect(await sizes()).to.deep.equal([1_000, 1_000, 500])
+  })
+
   it('keeps every read column of a child whose key is changed by the database', async () => {
     await app.models.Author.update({ id: 100 }, { where: { id: 1 } })
     const authors = (await rows('public.books')).filter((each) => each.id === book(1)).map((each) => each.author_id)

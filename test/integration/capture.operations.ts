@@ -50,6 +50,8 @@ export const operations: Record<string, Operation> = {
   'upsert of a known row': ({ Author }, o) => Author.upsert({ id: 1, name: 'changed' }, o),
   'upsert without a key': ({ Author }, o) => Author.upsert({ name: 'author 2', rank: 9 }, o),
   'upsert that moves a row': ({ Book }, o) => Book.upsert({ id: book(1), title: 'changed', authorId: 4 }, o),
+  'upsert without returning': ({ Book }, o) =>
+    Book.upsert({ id: book(1), title: 'changed', authorId: 4 }, { returning: false, ...o }),
   'bulkCreate': ({ Tag }, o) => Tag.bulkCreate([{ label: 'x' }, { label: 'y' }], o),
   'bulkCreate without returning': ({ Tag }, o) =>
     Tag.bulkCreate([{ label: 'x' }, { label: 'y' }], { returning: false, ...o }),
@@ -79,6 +81,14 @@ export const operations: Record<string, Operation> = {
     Book.update({ title: 'changed' }, { where: { authorId: 1 }, hooks: false, ...o }),
   'static update with individual hooks': ({ Book }, o) =>
     Book.update({ title: 'changed' }, { where: { authorId: 1 }, individualHooks: true, ...o }),
+  'static update with individual hooks that make rows differ': async ({ Book }, o) => {
+    Book.addHook('beforeUpdate', 'differ', (each) => void each.set('title', `of ${each.get('pages')}`))
+    try {
+      return await Book.update({ title: 'x', authorId: 4 }, { where: { authorId: 1 }, individualHooks: true, ...o })
+    } finally {
+      Book.removeHook('beforeUpdate', 'differ')
+    }
+  },
   'static update that moves rows': ({ Book }, o) => Book.update({ authorId: 4 }, { where: { authorId: [1, 2] }, ...o }),
   'static update of what no document reads': ({ Author }, o) => Author.update({ bio: 'changed' }, { where: {}, ...o }),
   'static update of no row': ({ Book }, o) => Book.update({ title: 'changed' }, { where: { title: 'none' }, ...o }),
@@ -95,6 +105,8 @@ export const operations: Record<string, Operation> = {
   'static update of a schema': ({ Tag }, o) =>
     Tag.schema('public').update({ label: 'changed' }, { where: { id: 1 }, ...o }),
   'static destroy': ({ Tag }, o) => Tag.destroy({ where: { id: [1, 2] }, ...o }),
+  'static destroy with individual hooks': ({ Book }, o) =>
+    Book.destroy({ where: { authorId: 1 }, individualHooks: true, ...o }),
   'static destroy with a limit': ({ Author }, o) => Author.destroy({ where: {}, limit: 2, ...o }),
   'static destroy with cascades': ({ Author }, o) =>
     Author.destroy({ where: { name: ['author 1', 'author 2'] }, ...o }),
@@ -112,6 +124,10 @@ export const operations: Record<string, Operation> = {
   'decrement': ({ Author }, o) => Author.decrement({ rank: 1 } as never, { where: { id: 3 }, ...o } as never),
   'increment that moves a row': ({ Book }, o) =>
     Book.increment('authorId', { by: 2, where: { id: book(1) }, ...o } as never),
+  'decrement of an instance': async ({ Author }, o) => await (await Author.findByPk(1, o))!.decrement('rank', o),
+  'truncate': ({ BookTag }, o) => BookTag.truncate(o),
+  'truncate with cascade': ({ Author }, o) => Author.truncate({ cascade: true, ...o }),
+  'static destroy of all by truncate': ({ Slot }, o) => Slot.destroy({ truncate: true, ...o }),
   'belongsToMany add': async ({ Book }, o) => await (await Book.findByPk(book(6), o) as Mixins).addTags([1, 3], o),
   'belongsToMany add of a known link': async ({ Book }, o) =>
     await (await Book.findByPk(book(1), o) as Mixins).addTag('1', { through: { weight: 7 }, ...o }),
@@ -121,6 +137,9 @@ export const operations: Record<string, Operation> = {
     await (await Book.findByPk(book(1), o) as Mixins).createTag({ label: 'new' }, o),
   'hasMany set': async ({ Author }, o) => await (await Author.findByPk(1, o) as Mixins).setBooks([book(3)], o),
   'hasMany add': async ({ Author }, o) => await (await Author.findByPk(1, o) as Mixins).addBook(book(5), o),
+  'hasMany remove': async ({ Author }, o) => {
+    await (await Author.findByPk(1, o) as Mixins).removeBook(book(1), o)
+  },
   'hasMany create': async ({ Author }, o) =>
     await (await Author.findByPk(1, o) as Mixins).createBook({ title: 'new' }, o),
   'belongsTo set': async ({ Book }, o) => await (await Book.findByPk(book(1), o) as Mixins).setAuthor(4, o),
