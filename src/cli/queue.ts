@@ -11,6 +11,7 @@ import { redact } from '../redact.ts'
 import { defineAction, type Given } from './actions.ts'
 import type { Session } from './session.ts'
 import { age, table } from './table.ts'
+import { tellWatch } from './verify.ts'
 
 const names = 'name (all versions of the index), name@N, or the physical name; none means all.'
 const filters = {
@@ -143,6 +144,7 @@ function tellTrouble(plugin: ElasticUmzug, tell: (line: string) => void): void {
   )
   plugin.on('queue:search:back', () => print('search is back'))
   plugin.on('queue:worker:error', ({ error }) => print(`error: ${messageOf(error)}`))
+  tellWatch(plugin, print)
   plugin.on(
     'queue:document:aborted',
     ({ index, version, key, reason }) => print(`${index}-${version}: document ${key} aborted: ${reason}`),

@@ -1,9 +1,11 @@
 /**
- * `es:verify`.
+ * `es:verify`, and what the watch beside a worker tells.
  * @module
  */
 import type { CommandLineAction } from '@rushstack/ts-command-line'
 import type { Verified } from '../commands/verify.ts'
+import { messageOf } from '../errors.ts'
+import type { ElasticUmzug } from '../plugin.ts'
 import { defineAction } from './actions.ts'
 import { followProgress } from './progress.ts'
 import type { Session } from './session.ts'
@@ -41,4 +43,19 @@ export function verifyAction({ open, print, signal, runtime }: Session): Command
       }
     },
   })
+}
+
+/** Tells what the watch beside a worker finds. */
+export function tellWatch(plugin: Pick<ElasticUmzug, 'on'>, print: (line: string) => void): void {
+  plugin.on(
+    'search:suspicion:noted',
+    ({ message }) => print(`suspected: ${message}; next: npx umzug es:verify --repair`),
+  )
+  plugin.on('search:nodes:changed', () => print('nodes of Elasticsearch were started or went: ids are checked'))
+  plugin.on(
+    'verify:ids:complete',
+    ({ index, version, missing, extra }) =>
+      print(`${index}-${version}: ids checked; written anew: ${missing} missing, ${extra} extra`),
+  )
+  plugin.on('search:watch:failed', ({ error }) => print(`it could not be looked for a restore: ${messageOf(error)}`))
 }
