@@ -29,6 +29,7 @@ describe('moving from hooks to triggers and back in a rolling deploy', function 
     await quieten(...apps)
     await library.drained(60_000)
     expect(await library.differences('books-1', { rows: 'books' })).to.deep.equal([])
+    expect(await library.differences('books-2', { rows: 'books', revision: 2 })).to.deep.equal([])
     expect(await library.differences('editions', { rows: 'editions' })).to.deep.equal([])
   }
   const tables = async () =>
@@ -60,7 +61,6 @@ describe('moving from hooks to triggers and back in a rolling deploy', function 
     const told = await library.done(['up', '--dry-run'], triggers)
     expect(told).to.include('public.books: triggers would be installed')
     expect(await tables()).to.deep.equal([])
-    expect(await library.done(['up', '--dry-run'], hooks)).not.to.include('triggers')
   })
 
   it('loses nothing on the way to triggers, whoever is killed', async () => {
@@ -78,8 +78,6 @@ describe('moving from hooks to triggers and back in a rolling deploy', function 
     const next = await start({ ...hooks, REVISION: 2 })
     await stop()
     await expectEqual(late, next)
-    expect(await library.differences('books-2', { rows: 'books', revision: 2 })).to.deep.equal([])
-    await library.done(['es:activate', 'books@1'])
     await Promise.all([settle(late), settle(next)])
   })
 
@@ -89,7 +87,7 @@ describe('moving from hooks to triggers and back in a rolling deploy', function 
     const killed = writes(second, 15).then(() => killTree(second))
     await Promise.all([upped, killed])
     expect(await tables()).to.deep.equal([])
-    const next = await start(hooks)
+    const next = await start({ ...hooks, REVISION: 2 })
     await writes(first, 20)
     await expectEqual(first, next)
     await Promise.all([settle(first), settle(next)])
