@@ -11,6 +11,7 @@ export type Strike =
   | 'end'
   | 'forget deletes'
   | 'close and open'
+  | 'drop'
   | 'end backends'
   | 'freeze backends'
   | 'crash postgres'
@@ -54,6 +55,7 @@ export function drawPlan(random: () => number, options: PlanOptions): Plan {
     ['end', 1],
     ['forget deletes', punctual ? 40 : 0],
     ['close and open', punctual ? 2 : 0],
+    ['drop', 8],
     ['end backends', 6],
     ['freeze backends', options.ownPostgres ? 14 : 0],
     ['search away', 2],

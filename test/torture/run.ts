@@ -179,6 +179,8 @@ async function round(scene: Scene, plan: Plan): Promise<void> {
   scene.quiet = false
   await toggle(scene)
   if (scene.builder.running === undefined) scene.builder.resume()
+  // Something is built first, so that there is more than one version, and one to drop.
+  await waitFor(() => isBuilt(scene.builder), { timeoutMs: 10_000 }).catch(() => {})
   proxy.weather = plan.weather
   const started = Date.now()
   for (const event of plan.events) {
@@ -235,6 +237,10 @@ async function toggle(scene: Scene): Promise<void> {
     }
     return scene.writers.every(isRight)
   }, { timeoutMs: 60_000 })
+}
+
+function isBuilt(builder: Slot): boolean {
+  return (builder.running?.stdout ?? '').includes('{"step":"rebuild"}')
 }
 
 async function forget({ library, proxy, striker, options }: Scene): Promise<void> {

@@ -4,6 +4,8 @@
  */
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+import { lockKey } from '../../src/store/lock.ts'
 import type { Library } from '../support/library.ts'
 import type { Server } from '../support/servers/servers.ts'
 import { killTree, waitFor } from '../support/world.ts'
@@ -66,6 +68,20 @@ export function createStriker(targets: Targets): Striker {
   }
 }
 
+// It is free for moments only, while versions are built one after another.
+const runLock = `DO $$ BEGIN
+  FOR tries IN 1 .. 1000 LOOP
+    EXIT WHEN pg_try_advisory_xact_lock(${lockKey("'elastic_umzug'", "'run'")});
+    PERFORM pg_sleep(0.003);
+    IF tries = 1000 THEN RAISE 'the run lock was never free'; END IF;
+  END LOOP;
+END $$`
+
+const spareVersions = `SELECT physical FROM (
+    SELECT physical, state, count(*) OVER (PARTITION BY index_id) AS live FROM elastic_umzug.index_versions
+    WHERE state IN ('ready', 'active', 'retired')) v
+  WHERE live > 1 AND state <> 'active' ORDER BY physical`
+
 /** Does it; gives what it did, or nothing when there was nobody to do it to. */
 type Blow = (targets: Targets, event: Event) => Promise<string | undefined>
 
@@ -103,6 +119,28 @@ const strikes: Record<Strike, Blow> = {
     await client.indices.close({ index })
     await client.indices.open({ index })
     return 'done'
+  },
+  // As a drop will do it, under the run lock, but for its patience: what is on its way to the index meets nothing.
+  async drop({ library }, { whom }) {
+    const client = new pg.Client({ connectionString: library.databaseUrl })
+    client.on('error', () => {})
+    await client.connect()
+    try {
+      await client.query('BEGIN')
+      await client.query(runLock)
+      const { rows } = await client.query<{ physical: string }>(spareVersions)
+      const spare = oneOf(rows, whom)
+      if (!spare) return undefined
+      await client.query(
+        `UPDATE elastic_umzug.index_versions SET state = 'dropped', dropped_at = clock_timestamp() WHERE physical = $1`,
+        [spare.physical],
+      )
+      await client.query('COMMIT')
+      await library.client.indices.delete({ index: spare.physical })
+      return spare.physical
+    } finally {
+      await client.end()
+    }
   },
   async 'end backends'({ library }, { whom }) {
     const rows = await library.sql(
