@@ -142,10 +142,10 @@ describe('random changes of every table a document reads', () => {
   it('enqueue every document whose content changed, and a column no document reads enqueues none', async () => {
     let different = 0
     const unread = new Set<string>()
-    for (let seed = 1; seed <= Number(process.env['SEEDS'] ?? 12); seed++) {
+    for (let seed = 0; seed <= Number(process.env['SEEDS'] ?? 12); seed++) {
       const random = randomFrom(seed * 13)
       const { Book, Author, Chapter, Category, Tag, Country, Note } = shop
-      const model = pick(random, [
+      const chosen = pick(random, [
         Book,
         Book.scope('dear') as AnyModel,
         Author,
@@ -156,7 +156,10 @@ describe('random changes of every table a document reads', () => {
         Country,
         Note,
       ])
-      const options = loosen(random, randomOptions(random, model, 3), model)
+      // Join rows by themselves: random includes seldom show them.
+      const [model, options] = seed === 0
+        ? [Book, { include: [{ association: 'tags', through: { attributes: ['weight'] } }] }] as const
+        : [chosen, loosen(random, randomOptions(random, chosen, 3), chosen)] as const
       const source = fromModel(model, options)
       const stop = await register(source)
       try {
