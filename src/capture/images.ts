@@ -59,7 +59,8 @@ export function changedNames({ columns, virtual }: Recorded, condition: ValueOf)
 
 /**
  * EXECUTE of an INSERT made on the spot from the columns as they are called now, for when one is gone: every row of a
- * relation is recorded, whatever changed. `owner` is SQL of the table that the numbers of the columns are those of.
+ * relation is recorded, whatever changed. A column is looked for by its name, then by its number, which a rename keeps
+ * (and a restored dump does not). `owner` is SQL of the table that the numbers are those of.
  */
 export function executeSpotted({ changes, facts, capture }: Recorded, owner: string, relation: string): string {
   const names = capture.map((each) => quoteText(each.name)).join(', ')
@@ -70,7 +71,9 @@ export function executeSpotted({ changes, facts, capture }: Recorded, owner: str
   return `EXECUTE ${quoteText(insert)} || coalesce((
         SELECT string_agg(format('%I::text AS %I', a.attname, k.name), ', ')
         FROM unnest(ARRAY[${names}]::text[], ARRAY[${numbers}]::int2[]) AS k(name, number)
-        JOIN pg_catalog.pg_attribute a ON a.attrelid = ${owner} AND a.attnum = k.number AND NOT a.attisdropped), '')
+        CROSS JOIN LATERAL (
+          SELECT a.attname FROM pg_catalog.pg_attribute a WHERE a.attrelid = ${owner} AND NOT a.attisdropped
+            AND (a.attname = k.name OR a.attnum = k.number) ORDER BY a.attname = k.name DESC LIMIT 1) a), '')
       || ' FROM ' || ${relation} || ') i) b GROUP BY b.batch'`
 }
 

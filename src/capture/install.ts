@@ -9,7 +9,7 @@ import { apply, difference, forget, gapOf, type Installed, isReplaced, readInsta
 import { type LockMode, type TriggerDeps, withTable } from './lock.ts'
 import { joinNeeds, registeredNeeds, type TableNeeds } from './needs.ts'
 import { type Plan, planTable } from './plan.ts'
-import { readTables, type TableFacts } from './tables.ts'
+import { readTables } from './tables.ts'
 
 /** Options of installing. */
 export interface InstallOptions {
@@ -127,17 +127,13 @@ export async function removeTriggers(
 
 async function remove(deps: TriggerDeps, table: string): Promise<void> {
   const { store } = deps
-  const [facts] = await readTables(store.db, [table])
   const drop = async (tx: Queryable): Promise<true> => {
     const [installed] = await readInstalled(store, tx, table)
     if (installed?.state === 'leaving') await forget(store, tx, installed)
     return true
   }
-  // Without the table there is nothing to wait for.
-  const isDone = facts && isLockable(facts) ? await withTable(deps, facts, 'ACCESS EXCLUSIVE', drop) : undefined
+  // Where they stand now: the table may have been renamed. Without any there is nothing to wait for.
+  const place = (await readInstalled(store, store.db, table))[0]?.found.find((each) => !each.clone)
+  const isDone = place && await withTable(deps, place, 'ACCESS EXCLUSIVE', drop)
   if (!isDone) await store.db.transaction(drop)
-}
-
-function isLockable({ kind }: TableFacts): boolean {
-  return kind === 'r' || kind === 'p'
 }

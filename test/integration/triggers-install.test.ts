@@ -183,6 +183,13 @@ describe('triggers', function () {
     expect(await db.sql(`SELECT tgname FROM pg_trigger WHERE tgrelid = 'books'::regclass`)).to.deep.equal([])
   })
 
+  it('are taken away from a table that was renamed behind our back', async () => {
+    await db.sql('ALTER TABLE books RENAME TO volumes')
+    await removeTriggers(db.deps, ['public.books'], () => Promise.resolve())
+    expect(await states()).to.deep.equal([])
+    expect(await db.sql(`SELECT tgname FROM pg_trigger WHERE tgrelid = 'volumes'::regclass`)).to.deep.equal([])
+  })
+
   it('that are installed again while they leave stay', async () => {
     await removeTriggers(db.deps, ['public.books'], async () => {
       expect(await db.install(books)).to.deep.equal(['public.books'])
