@@ -2,8 +2,6 @@
  * Reads SQL for what takes away or renames tables and columns: whatever was generated for them is made anew with it.
  * @module
  */
-import { parse } from 'libpg-query'
-
 /** A text of SQL that may rename or drop columns or tables. */
 export interface Alteration {
   /** `around`: it may be run inside a transaction of ours; `after`: it may not, or ends its own transaction itself. */
@@ -43,6 +41,8 @@ export async function alterationOf(text: string): Promise<Alteration | undefined
 }
 
 async function read(text: string): Promise<Statement[] | undefined> {
+  // Loaded when it is needed: it compiles a parser.
+  const { parse } = await import('libpg-query')
   try {
     return ((await parse(text)) as { stmts?: Statement[] }).stmts ?? []
   } catch {

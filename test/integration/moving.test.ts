@@ -7,7 +7,7 @@ import { fromSequelize } from '../../adapters/sequelize/database.ts'
 import { fromModel } from '../../adapters/sequelize/index.ts'
 import { installTriggers, removeTriggers } from '../../src/capture/install.ts'
 import type { TableNeeds } from '../../src/capture/needs.ts'
-import type { Config } from '../../src/config.ts'
+import { assertConfig, type Config } from '../../src/config.ts'
 import { defineIndex, type Definition } from '../../src/index.ts'
 import { watchMs } from '../../src/ports.ts'
 import { awaitWritersOf } from '../../src/search/writers.ts'
@@ -275,6 +275,17 @@ describe('moving between hooks and triggers', () => {
         const error = await refusal(() => mode({ [name]: 'triggers' }, ''))
         expect(error.code).to.equal('CONFIG_INVALID')
         expect(error.message).to.include(name).and.to.include('known are: Book, public.books')
+      }
+    })
+
+    it('is refused when it is nothing that is known', async () => {
+      const wrong = [{ capture: 'trigger' }, { capture: { Book: 'both' } }, { capture: null }, {
+        captureReplicated: 'yes',
+      }]
+      for (const each of wrong) {
+        const error = await refusal(() => assertConfig({ sequelize: app.sequelize, ...each }))
+        expect(error).to.include({ code: 'CONFIG_INVALID' })
+        expect(error.message).to.include(Object.keys(each)[0])
       }
     })
 
