@@ -183,6 +183,20 @@ describe('raw statements: what is done about them', () => {
     expect((await rows('public.books')).map((each) => each.id)).to.include(book(9))
   })
 
+  it('a row that begins to match while a delete with cascades waits is left', async () => {
+    const { run } = open()
+    const held = await library.outside.transaction()
+    await library.outside.query('UPDATE authors SET rank = 9 WHERE id = 1', { transaction: held })
+    const written = run('DELETE FROM authors WHERE rank IN (0, 9)')
+    await waitFor(isWaiting)
+    await library.outside.query(
+      `INSERT INTO authors (id, name, rank) VALUES (70, 'late', 9); INSERT INTO books (title, author_id) VALUES ('late', 70)`,
+    )
+    await held.commit()
+    await written
+    expect((await library.snapshot()).get('authors')!.map((each) => each.id)).to.deep.equal(['70'])
+  })
+
   it('one that arrives late records the tables that are read since', async () => {
     const { run } = open()
     const store = openStore(fromSequelize(library.outside), 'elastic_umzug')
