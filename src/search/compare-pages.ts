@@ -8,7 +8,7 @@ import { documentVersions } from './keys.ts'
 
 /** Rows of a page, and keys that are looked into together. */
 const page = { rows: 1_000, bytes: 2_000_000 }
-const chunkSize = 2_000
+const chunkSize = 1_000
 
 /**
  * What stays different after the queue was drained past it, in parts. First documents against rows, then rows against

@@ -29,6 +29,7 @@ export interface SeenCluster {
   indexes: Record<string, string>
 }
 
+/** Of requests that a transaction of the database waits for. */
 const timeoutMs = 5_000
 
 /** Name of the index that holds the marker: of its own for every prefix and own schema. */
@@ -78,7 +79,6 @@ async function createMarker(search: SearchClient, name: string): Promise<void> {
       mappings: { dynamic: false },
       aliases: { [`${name}.write`]: { is_hidden: true } },
     },
-    timeoutMs,
   })
   if (body?.error?.type !== 'resource_already_exists_exception') assertAnswer(status, body, 'to create its marker')
 }

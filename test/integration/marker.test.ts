@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { monotonicClock } from '../../adapters/clock.ts'
-import type { SearchRequest } from '../../src/ports.ts'
+import type { SearchClient, SearchRequest } from '../../src/ports.ts'
 import { activateVersion } from '../../src/search/lifecycle.ts'
 import { lookAtMarks, type MarkDeps } from '../../src/search/marker.ts'
 import { markerName, readMark } from '../../src/search/marker-search.ts'
@@ -75,6 +75,22 @@ describe('markers in the database and in Elasticsearch', () => {
     expect((await Promise.all(looks)).flat()).to.eql([])
     await look()
     expect(await there()).to.equal(await counter())
+  })
+
+  it('raise no alarm when others look while an answer of Elasticsearch is on its way', async () => {
+    let isFirst = true
+    const slow: SearchClient = {
+      ...core.search,
+      async request<Body>(request: SearchRequest) {
+        const answer = await core.search.request<Body>(request)
+        if (request.method === 'GET' && request.path.endsWith('/_doc/marker') && isFirst) {
+          isFirst = false
+          for (let n = 0; n < 3; n++) await look()
+        }
+        return answer
+      },
+    }
+    expect(await kinds({ search: slow })).to.eql([])
   })
 
   it('raise no alarm when processes die between both, however many', async () => {

@@ -44,6 +44,8 @@ describe('a restart of Elasticsearch', () => {
     await core.client.index({ index: version.physical, id: '999', document: { title: 'resurrected' }, refresh: true })
     await core.client.delete({ index: version.physical, id: '5', refresh: true })
     await restarted()
+    await lookAtMarks({ store: core.store, search: core.search, prefix: core.world.prefix }, 0)
+    expect((await waiting()).length).to.equal(1)
     const fleet = [pluginOf(core), pluginOf(core), pluginOf(core)]
     const found: object[] = []
     for (const each of fleet) each.on('verify:ids:complete', (event) => void found.push(event))
