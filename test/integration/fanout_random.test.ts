@@ -157,9 +157,9 @@ describe('random changes of every table a document reads', () => {
         Note,
       ])
       // Join rows by themselves: random includes seldom show them.
-      const [model, options] = seed === 0
-        ? [Book, { include: [{ association: 'tags', through: { attributes: ['weight'] } }] }] as const
-        : [chosen, loosen(random, randomOptions(random, chosen, 3), chosen)] as const
+      const [model, options]: [AnyModel, FromModelOptions] = seed === 0
+        ? [Book, { include: [{ association: 'tags', through: { attributes: ['weight'] } }] }]
+        : [chosen, loosen(random, randomOptions(random, chosen, 3), chosen)]
       const source = fromModel(model, options)
       const stop = await register(source)
       try {
