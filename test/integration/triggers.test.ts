@@ -214,7 +214,7 @@ describe('triggers record', function () {
     )
     try {
       await db.world.sequelize.query(
-        `BEGIN; SET LOCAL ROLE ${role}; SET LOCAL search_path = odd, public; UPDATE public.books SET title = 'w' WHERE id = 1; COMMIT`,
+        `BEGIN; SET LOCAL ROLE ${role}; SET LOCAL search_path = odd, pg_catalog, public; UPDATE public.books SET title = 'w' WHERE id = 1; COMMIT`,
       )
       expect(await db.recorded()).to.deep.equal([changed(['title'], of(1))])
       const call = db.world.sequelize.query(`BEGIN; SET LOCAL ROLE ${role}; TABLE elastic_umzug.changes`)
