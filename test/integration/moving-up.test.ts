@@ -17,7 +17,8 @@ describe('what up does about triggers', () => {
       'migrations/01-key.sql': 'ALTER TABLE books ADD PRIMARY KEY (id)',
       'migrations/01-key.down.sql': 'ALTER TABLE books DROP CONSTRAINT books_pkey',
     })
-    await world.sequelize.query('CREATE TABLE books (id int, title text, notes text)')
+    await world.sequelize.query(`CREATE TABLE books (id int, title text, notes text);
+      CREATE TABLE pages (id int PRIMARY KEY, title text, notes text)`)
   })
   after(async () => {
     await Promise.all(closes.map((each) => each.close()))
@@ -29,16 +30,18 @@ describe('what up does about triggers', () => {
     capture: Config['capture'],
     changes: Partial<Config> = {},
     attributes = ['id', 'title'],
-    table = 'books',
+    tables = ['books'],
   ) {
     const sequelize = new Sequelize(world.databaseUrl, { logging: false })
     closes.push(sequelize)
     const columns = { id: { type: DataTypes.INTEGER, primaryKey: true }, title: DataTypes.TEXT, notes: DataTypes.TEXT }
-    const Book = sequelize.define('Book', columns, { tableName: table, timestamps: false })
     const { prefix, client: elasticsearch } = world
     const settings = { number_of_replicas: 0 }
     const mappings = { properties: Object.fromEntries(attributes.map((each) => [each, { type: 'keyword' }])) }
-    const indexes = [defineIndex({ name: table, settings, mappings, source: fromModel(Book, { attributes }) })]
+    const indexes = tables.map((name) => {
+      const model = sequelize.define(name, columns, { tableName: name, timestamps: false })
+      return defineIndex({ name, settings, mappings, source: fromModel(model, { attributes }) })
+    })
     const config = { sequelize, elasticsearch, prefix, indexes, ...(capture ? { capture } : {}), ...changes }
     return elasticUmzug(defineConfig(config), { folder: app.folder })
   }
@@ -55,7 +58,7 @@ describe('what up does about triggers', () => {
   it('is refused before anything is changed where they are not possible', async () => {
     await sql('CREATE VIEW shown AS SELECT * FROM books')
     for (const [table, what] of [['books', 'no primary key'], ['shown', 'it is a view']] as const) {
-      const error = await failureOf(plugin('triggers', {}, ['id', 'title'], table).up())
+      const error = await failureOf(plugin('triggers', {}, ['id', 'title'], ['pages', table]).up())
       expect(error).to.include({ code: 'CAPTURE_IMPOSSIBLE' })
       expect(error.message).to.include(`public.${table}`).and.to.include(what)
       await untouched()
@@ -102,8 +105,7 @@ describe('what up does about triggers', () => {
 
   it('leaves those alone that another config has put on a table that this one does not read', async () => {
     await plugin('triggers', migrations, ['id', 'title', 'notes']).up()
-    await sql('CREATE TABLE pages (id int PRIMARY KEY, title text, notes text)')
-    await plugin(undefined, migrations, ['id'], 'pages').up()
+    await plugin(undefined, migrations, ['id'], ['pages']).up()
     expect(await captured()).to.have.length(1)
   })
 
