@@ -41,24 +41,32 @@ async function run(): Promise<void> {
   const startAt = now() + 200
   say({ startAt })
   await sleep(startAt - now())
-  const { committed, late } = await write(perSecond, total, 1)
-  say({ committed, late })
+  say(await write(perSecond, total, 1))
 }
 
-async function write(rate: number, count: number, direction: 1 | -1): Promise<{ committed: number[]; late: number }> {
+/** When each write was called and when it was answered, and by how much the writer was late at most. */
+interface Written {
+  committed: number[]
+  begun: number[]
+  late: number
+}
+
+async function write(rate: number, count: number, direction: 1 | -1): Promise<Written> {
   const started = now()
   const committed: number[] = []
+  const begun: number[] = []
   const running: Promise<void>[] = []
   let late = 0
   for (let n = 0; n < count; n++) {
     const wait = started + (n * 1_000) / rate - now()
     if (wait > 0) await sleep(wait)
     else late = Math.max(late, -wait)
+    begun[n] = now()
     const id = direction === 1 ? 1 + n * stride : total * stride - n
     running.push(change(id, n + 1).then((at) => void (committed[n] = at)))
   }
   await Promise.all(running)
-  return { committed, late }
+  return { committed, begun, late }
 }
 
 async function change(id: number, edition: number): Promise<number> {
