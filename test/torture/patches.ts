@@ -50,7 +50,7 @@ export const mutations: Readonly<Record<string, Mutation>> = {
     weather: 'punctual',
     edits: [{
       file: 'src/queue/pending.ts',
-      find: /p\.generation = d\.generation AS unmoved/,
+      find: /\w\.generation = d\.generation AS unmoved/,
       replace: 'true AS unmoved',
     }],
   },
@@ -91,14 +91,16 @@ export const mutations: Readonly<Record<string, Mutation>> = {
     edits: [
       {
         file: 'src/queue/changes.ts',
-        find: /(\n\s*const sql = `SELECT \$\{store\.name\('dispatch'\)\})/,
-        replace: `
-    await tx.query(\`SELECT set_config('torture.versions', (SELECT array_agg(id) FROM \${store.table.index_versions})::text, true)\`)$1`,
+        find:
+          /(const sql = `SELECT )(\$\{store\.name\('dispatch'\)\}\(\$1, \$2, \$3\) AS taken`)([\s\S]*?)size\.page\]/,
+        replace: `const list = \`SELECT coalesce(array_agg(id), '{}')::text AS ids FROM \${store.table.index_versions}\`
+  const [listed] = await on.query<{ ids: string }>(list)
+  $1set_config('torture.versions', $$4, false), $2$3size.page, listed!.ids]`,
       },
       {
         file: 'src/store/dispatch.ts',
-        find: /ON v\.state <> 'dropped' AND/,
-        replace: `ON v.state <> 'dropped' AND v.id = ANY (current_setting('torture.versions')::bigint[]) AND`,
+        find: /(JOIN \$\{table\.index_versions\} v ON v\.state <> 'dropped') AND/,
+        replace: `$1 AND v.id = ANY (coalesce(current_setting('torture.versions', true)::bigint[], ARRAY[v.id])) AND`,
       },
     ],
   },
