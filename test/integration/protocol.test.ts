@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { fileURLToPath } from 'node:url'
+import { dispatch } from '../../src/queue/changes.ts'
 import { processBatch, type Served } from '../../src/queue/process.ts'
 import { createVersion, fillVersion } from '../../src/search/lifecycle.ts'
 import { type Version, writeAlias } from '../../src/search/versions.ts'
@@ -16,6 +17,7 @@ import {
   remove,
   serve,
   titles,
+  watchStore,
   write,
 } from '../support/core.ts'
 import { createWorld, spawnCli, waitFor, type World } from '../support/world.ts'
@@ -93,6 +95,20 @@ describe('protocol', () => {
     await kept.forward!()
     await waitFor(async () => (await processBatch(options, served, 500)).claimed === 1)
     expect(await titles(core, version.physical)).to.eql({})
+  })
+
+  it('Version list: a version that is registered just before the statement that dispatches gets the change', async () => {
+    await write(core, [{ id: 1, title: 'c2' }])
+    const late = defineBooks(`r${++revisions}`)
+    let registered: Version | undefined
+    const store = watchStore(core.store, {
+      before: async (sql) => {
+        if (/"dispatch"/.test(sql)) registered ??= await createVersion(core.lifecycle({ definitions: [late] }), late)
+      },
+    })
+    await dispatch(store)
+    const keys = (await pendingRows(core)).filter((each) => each.version === registered!.id).map((each) => each.key)
+    expect(keys).to.eql(['1'])
   })
 
   it('Drop: a delete that arrives after its index is gone is refused, and makes no index', async () => {
