@@ -17,7 +17,15 @@ import type { Catalog } from './capture/catalog.ts'
 import { type Bypass, interceptQueries } from './capture/bypass.ts'
 import { insertWhole } from './capture/changes.ts'
 import { destroyByHooks } from './capture/hooks.ts'
-import { ask, catalogOf, type Knowledge, knowNothing, learn, type Learned, type Session } from './capture/known.ts'
+import {
+  catalogOf,
+  type Knowledge,
+  knowNothing,
+  learn,
+  learnAgain,
+  type Learned,
+  type Session,
+} from './capture/known.ts'
 import { type Capture, capture } from './capture/record.ts'
 import { afterCommit, runIn, spoil, transactionOf } from './capture/session.ts'
 import { grown, tableNamed, type Watch, watchOf } from './capture/watch.ts'
@@ -227,7 +235,7 @@ async function afterWrite(installation: Installation, written: Written): Promise
 async function recordLate(installation: Installation, { tables, session, planned }: Written): Promise<void> {
   const { knowledge, changes, waking } = installation
   const { run, transaction } = session
-  const now = await ask(knowledge, session).catch(async (error) => {
+  const now = await learnAgain(knowledge, session, lateMs).catch(async (error) => {
     if (transaction) await spoil(run)
     throw error
   })

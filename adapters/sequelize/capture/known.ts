@@ -35,6 +35,9 @@ export interface Known {
   catalog: { known: Catalog; watch: Watch } | undefined
   /** When the catalog was read. */
   readAtMs: number
+  /** What writes outside of transactions have asked and got no answer to yet: others wait for the same. */
+  asked: { atMs: number; answer: Promise<Learned> } | undefined
+  reading: { watch: Watch; answer: Promise<Catalog> } | undefined
 }
 
 /** The connection of a write. */
@@ -49,9 +52,11 @@ export interface Learned {
   fresh: Fresh
 }
 
+const nothing = { fresh: undefined, catalog: undefined, asked: undefined, reading: undefined }
+
 /** Nothing known yet. */
 export function knowNothing(about: Question & Pick<Knowledge, 'onCatalog'>): Knowledge {
-  const process = { fresh: undefined, asking: false, catalog: undefined, readAtMs: -Infinity }
+  const process = { ...nothing, asking: false, readAtMs: -Infinity }
   return { ...about, process, snapshots: new WeakMap(), newestSnapshot: undefined }
 }
 
@@ -67,9 +72,32 @@ export async function learn(knowledge: Knowledge, session: Session): Promise<Lea
   if (fresh && (ageMs < watchMs * softShare || (asking && ageMs < watchMs))) return { known, fresh }
   known.asking = true
   try {
-    return await ask(knowledge, session)
+    return await (transaction ? ask(knowledge, session) : askTogether(knowledge, session, watchMs))
   } finally {
     known.asking = false
+  }
+}
+
+/** What is known at most `maxAgeMs` after it was asked, or asked now. */
+export async function learnAgain(knowledge: Knowledge, session: Session, maxAgeMs: number): Promise<Learned> {
+  if (session.transaction) return await ask(knowledge, session)
+  const { process: known } = knowledge
+  const { fresh } = known
+  if (fresh && performance.now() - fresh.askedAtMs < maxAgeMs) return { known, fresh }
+  return await askTogether(knowledge, session, maxAgeMs)
+}
+
+// Where connections are scarce, the question waits for one as long as the writes do: one each would keep them scarce.
+async function askTogether(knowledge: Knowledge, session: Session, maxAgeMs: number): Promise<Learned> {
+  const { process: known } = knowledge
+  const now = performance.now()
+  if (known.asked && now - known.asked.atMs < maxAgeMs) return await known.asked.answer
+  const asked = { atMs: now, answer: ask(knowledge, session) }
+  known.asked = asked
+  try {
+    return await asked.answer
+  } finally {
+    if (known.asked === asked) known.asked = undefined
   }
 }
 
@@ -98,20 +126,33 @@ function placeOf(
   if (!transaction || !ofSnapshot) return process
   const root = rootOf(transaction)
   const alike = newestSnapshot?.fresh?.text === text ? newestSnapshot : process
-  const known = snapshots.get(root) ?? { ...alike, asking: false }
+  const known = snapshots.get(root) ?? { ...alike, asking: false, asked: undefined, reading: undefined }
   snapshots.set(root, known)
   knowledge.newestSnapshot = known
   return known
 }
 
 /** The catalog for what is watched. */
-export async function catalogOf(
+export async function catalogOf(knowledge: Knowledge, learned: Learned, session: Session): Promise<Catalog> {
+  const { known, fresh: { watch } } = learned
+  const { catalog, readAtMs } = known
+  if (catalog?.watch === watch && performance.now() - readAtMs < catalogMs) return catalog.known
+  if (session.transaction) return await readCatalog(knowledge, learned, session)
+  if (known.reading?.watch === watch) return await known.reading.answer
+  const reading = { watch, answer: readCatalog(knowledge, learned, session) }
+  known.reading = reading
+  try {
+    return await reading.answer
+  } finally {
+    if (known.reading === reading) known.reading = undefined
+  }
+}
+
+async function readCatalog(
   knowledge: Knowledge,
   { known, fresh: { watch, text } }: Learned,
   { run, transaction }: Session,
 ): Promise<Catalog> {
-  const { catalog, readAtMs } = known
-  if (catalog?.watch === watch && performance.now() - readAtMs < catalogMs) return catalog.known
   // From now on the others go on with the old one, until this one is read.
   known.readAtMs = performance.now()
   const [row] = await run<{ catalog: string; ofSnapshot: boolean }>(catalogSql, [[...watch.keys()]]).catch((error) => {
