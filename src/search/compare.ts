@@ -12,7 +12,9 @@ export type Fault = 'missing' | 'different' | 'extra' | 'unmakable'
 
 /** A document that is not as its row. */
 export interface Difference {
+  /** Key of the document. */
   key: string
+  /** What is wrong with it. */
   fault: Fault
   /** Why no document can be made. */
   reason?: string

@@ -26,6 +26,7 @@ export type SuspicionKind =
 
 /** A reason to compare rows and documents. */
 export interface Suspicion {
+  /** What was seen, as a word for programs. */
   kind: SuspicionKind
   /** Prefix of the indexes concerned. */
   prefix: string
