@@ -114,7 +114,7 @@ const fates: Record<string, Fate> = {
 }
 
 const bulkWeights: [string, number][] = [
-  ['pass', 60],
+  ['pass', 80],
   ['delay', 12],
   ['lose', 3],
   ['hang', 1],

@@ -42,7 +42,7 @@ export interface Outcome {
   strikes: Record<string, number>
 }
 
-const leaseMs = 1_500
+const leaseMs = 1_000
 const rows = 600
 /** What a builder may meet only when something is wrong. */
 const wrongCodes =
