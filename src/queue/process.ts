@@ -210,7 +210,7 @@ async function releaseUnread(deps: ProcessDeps, served: Served, batch: Batch, er
   return { claimed: batch.claimed.length, sent: 0, trouble: { scope: 'rows', reason } }
 }
 
-// SQLSTATE class 22 is "data exception"; P0 is raised by functions.
+// SQLSTATE classes: too many rows, wrong data, faults within functions or raised by them, too large for the server.
 function isDataError(error: unknown): boolean {
-  return /^(22|P0)...$/.test(String((error as { code?: unknown } | null)?.code))
+  return /^(2[12F]|3[89]|54|P0)...$/.test(String((error as { code?: unknown } | null)?.code))
 }

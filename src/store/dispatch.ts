@@ -109,10 +109,11 @@ ${takeChanges(store)}
         CASE WHEN whole THEN target.entry ->> 'allKeys' ELSE target.entry ->> 'keys' END || ') k'
         INTO page USING changed, target.cursor, page_size;
     EXCEPTION WHEN OTHERS THEN
-      -- A migration took away or changed what an old version reads: that version cannot go on, all others must.
-      -- Anything else (a deadlock, a full disk) passes, and the whole dispatch is tried again; what is beyond a limit
-      -- (class 54), with fewer changes, until it is the fault of one.
-      IF left(SQLSTATE, 2) NOT IN ('22', '3F', '42') AND NOT (left(SQLSTATE, 2) = '54' AND cardinality(taken) = 1) THEN
+      -- A migration took away or changed what an old version reads, or SQL of its own fails over what it finds: that version
+      -- cannot go on, all others must. Anything else (a deadlock, a full disk) passes, and the whole dispatch is tried
+      -- again; what is beyond a limit (class 54), with fewer changes, until it is the fault of one.
+      IF left(SQLSTATE, 2) NOT IN ('21', '22', '2F', '38', '39', '3F', '42', 'P0')
+        AND NOT (left(SQLSTATE, 2) = '54' AND cardinality(taken) = 1) THEN
         RAISE;
       END IF;
       UPDATE ${table.index_versions} SET dependency_error = SQLERRM WHERE id = target.version_id;

@@ -186,6 +186,22 @@ describe('dispatch', () => {
     expect(first).to.include({ id: old.id, dependencyError: 'column "gone" does not exist' })
   })
 
+  it('goes on for the others when the SQL of one version fails over what it finds', async () => {
+    await core.sql(`CREATE FUNCTION complain() RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$`)
+    const two = `SELECT (SELECT n::text FROM generate_series(1, 2) n) AS key`
+    const failing = [two, 'SELECT complain() AS key'].map((keys) => register([{ ...bookDependencies[0]!, keys }]))
+    const ids = (await Promise.all(failing)).map((each) => each.id)
+    const current = await register()
+    await write(core, [{ id: 1, title: 'a' }])
+    await dispatchAll(core)
+    expect(await keysOf(current)).to.eql(['1'])
+    const faults = (await listVersions(core.store, '')).filter((each) => ids.includes(each.id))
+    expect(faults.map((each) => each.dependencyError)).to.have.members([
+      'more than one row returned by a subquery used as an expression',
+      'no',
+    ])
+  })
+
   it('fails as a whole on a fault that passes, and loses nothing', async () => {
     await register([{
       ...bookDependencies[0]!,

@@ -297,6 +297,24 @@ describe('process', () => {
     await write(core, [{ id: 3, title: 't' }])
   })
 
+  it('aborts a row whose own values make the query of its source fail', async () => {
+    const poisoned: Source = {
+      ...served.source,
+      byKeys: async (db, keys, number) => {
+        await db.query('SELECT (SELECT key FROM unnest($1::text[]) AS k(key), generate_series(1, 2))', [keys])
+        return await served.source.byKeys(db, keys, number)
+      },
+    }
+    await write(core, [{ id: 1, title: 't' }])
+    await dispatchAll(core)
+    for (let at = 0; at < 3; at++) {
+      await core.sql('UPDATE elastic_umzug.pending SET due_at = clock_timestamp() WHERE aborted_at IS NULL')
+      expect((await batch({}, { ...served, source: poisoned }, 1)).trouble).to.include({ scope: 'rows' })
+    }
+    expect((await pendingRows(core)).map((each) => [each.key, each.aborted])).to.eql([['1', true]])
+    await write(core, [{ id: 1, title: 't' }])
+  })
+
   it('says which size is too large for the cluster, and releases the rows', async () => {
     await write(core, [{ id: 1, title: 'a' }, { id: 2, title: 'b' }])
     await dispatchAll(core)
