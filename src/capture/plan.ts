@@ -136,14 +136,16 @@ function hash(text: string): string {
 }
 
 /** CREATE of the function. */
-export function createFunction(store: Store, number: number, { body, settings }: Plan): string[] {
+export function createFunction(store: Store, number: number, { body, by, settings }: Plan): string[] {
   const name = store.name(functionName(number))
   const set = settings.map((each) => ` SET ${each}`).join('')
   return [
     `CREATE OR REPLACE FUNCTION ${name}() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER${set} AS ${
       quoteText(body)
     }`,
-    `REVOKE ALL ON FUNCTION ${name}() FROM PUBLIC`,
+    // Whoever makes a partition needs the right to call it, and nothing else of ours. Without the right to use the own
+    // schema nobody can put it on a table.
+    by === 'row' ? `GRANT EXECUTE ON FUNCTION ${name}() TO PUBLIC` : `REVOKE ALL ON FUNCTION ${name}() FROM PUBLIC`,
   ]
 }
 

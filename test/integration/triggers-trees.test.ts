@@ -80,6 +80,25 @@ describe('triggers of trees of tables', function () {
       expect((await listTriggers(db.store, db.db))[0]).to.deep.include({ by: 'row', fault: null })
     })
 
+    it('let the owner of a table, who has no right on our schema, make partitions', async () => {
+      const owner = `owner_${process.pid}_${Date.now()}`
+      await db.sql(
+        `CREATE ROLE ${owner}`,
+        `GRANT CREATE ON SCHEMA public TO ${owner}`,
+        ...['books', 'books_1', 'books_2', 'books_2_1'].map((each) => `ALTER TABLE ${each} OWNER TO ${owner}`),
+      )
+      try {
+        await db.db.transaction(async (tx) => {
+          await tx.query(`SET LOCAL ROLE ${owner}`)
+          await tx.query('CREATE TABLE books_5 PARTITION OF books FOR VALUES FROM (400) TO (500)')
+          await tx.query('INSERT INTO books VALUES (400, 1)')
+        })
+        expect(await db.recorded()).to.deep.equal([came(400)])
+      } finally {
+        await db.sql(`DROP OWNED BY ${owner} CASCADE`, `DROP ROLE ${owner}`)
+      }
+    })
+
     it('record a TRUNCATE of the parent and of a partition', async () => {
       await db.sql('TRUNCATE books_2_1')
       expect(await db.recorded()).to.deep.equal([whole])
