@@ -42,6 +42,10 @@ export const statements: Record<string, Case> = {
     'rows',
     `/* trace */ UPDATE "books" AS b SET title = 'é' || b.title WHERE b.pages < 3 RETURNING b.id, b.id, upper(b.title) AS "Größe"`,
   ),
+  'UPDATE that only the server can read': raw(
+    'whole',
+    `SET max_stack_depth = '6MB'; UPDATE books SET title = title${" || 'x'".repeat(6_000)} WHERE author_id = 1`,
+  ),
   'UPDATE … FROM': raw(
     'rows',
     `UPDATE books SET title = a.name FROM authors a WHERE a.id = books.author_id AND a.rank = 0`,

@@ -90,7 +90,7 @@ const mostKept = 500
 const longestKept = 4_000
 const kept = new Map<string, Reading | undefined>()
 
-/** Reads a text; undefined when it writes nothing, or is no SQL: the server will say so. */
+/** Reads a text; undefined when it writes nothing. */
 export async function readWrites(sql: string): Promise<Reading | undefined> {
   if (kept.has(sql)) return kept.get(sql)
   const parser = await (loading ??= load())
@@ -110,12 +110,16 @@ interface Statement {
 
 function read(parser: Parser, sql: string): Reading | undefined {
   if (sql.length > longest) return { ...nothing, kind: 'large statement', unread: [sql] }
-  let statements: Statement[]
   try {
-    statements = (parser.parseSync(sql).stmts ?? []) as Statement[]
+    return understand(parser, sql)
   } catch {
-    return undefined
+    // Wrong, or the server knows more than this parser, or allows itself a deeper stack.
+    return { ...nothing, kind: 'statement that cannot be read', unread: [sql] }
   }
+}
+
+function understand(parser: Parser, sql: string): Reading | undefined {
+  const statements = (parser.parseSync(sql).stmts ?? []) as Statement[]
   const found: Found = { targets: [], unread: [], isFixed: false, isPrepared: false, kinds: [] }
   for (const { stmt } of statements) look(stmt, found)
   if (found.targets.length === 0 && found.unread.length === 0) return undefined
