@@ -83,14 +83,16 @@ async function newlyRead(store: Store, id: string): Promise<string[]> {
 
 // Whoever has written to a table, or is about to, holds its lock until the end of the transaction, or waits for it behind
 // somebody else's (an index build, LOCK TABLE): such a statement was made before it waited, by what was known then. Also
-// that of a table whose foreign keys carry a change on to it.
+// that of a partition or child, and of a table whose foreign keys carry a change on to it.
 async function writers(store: Store, tables: readonly string[]): Promise<string[]> {
   const rows = await store.db.query<{ writer: string }>(
     `WITH RECURSIVE concerned (oid) AS (
        SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
        WHERE n.nspname || '.' || c.relname = ANY ($1)
-       UNION SELECT k.confrelid FROM pg_constraint k JOIN concerned ON k.conrelid = concerned.oid
-       WHERE k.contype = 'f' AND (k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd')))
+       UNION SELECT other.oid FROM concerned CROSS JOIN LATERAL (
+         SELECT i.inhrelid AS oid FROM pg_inherits i WHERE i.inhparent = concerned.oid
+         UNION ALL SELECT k.confrelid FROM pg_constraint k WHERE k.conrelid = concerned.oid
+           AND k.contype = 'f' AND (k.confdeltype IN ('c', 'n', 'd') OR k.confupdtype IN ('c', 'n', 'd'))) other)
      SELECT DISTINCT l.virtualtransaction AS writer FROM pg_locks l JOIN concerned ON concerned.oid = l.relation
      WHERE l.locktype = 'relation'
        AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())

@@ -234,6 +234,21 @@ describe('moving between hooks and triggers', () => {
       expect((await changes()).flatMap(({ rows }) => rows!.map(({ id }) => id))).to.deep.equal(['2'])
     })
 
+    it('whoever writes into a partition or a child itself is waited for', async () => {
+      await raw(`CREATE TABLE parts (id int) PARTITION BY LIST (id); CREATE TABLE part PARTITION OF parts DEFAULT;
+        CREATE TABLE child () INHERITS (notes)`)
+      const lines: string[] = []
+      const writers = await Promise.all([app.sequelize.transaction(), app.sequelize.transaction()])
+      await app.sequelize.query('INSERT INTO part VALUES (1)', { transaction: writers[0]! })
+      await app.sequelize.query('DELETE FROM child', { transaction: writers[1]! })
+      const tables = ['public.parts', 'public.notes']
+      const done = awaitWritersOf({ ...deps(), onLine: (line) => void lines.push(line) }, { tables, name: 'x' })
+      await Promise.race([done, waitFor(() => lines.length > 0)])
+      await Promise.all(writers.map((each) => each.commit()))
+      await done
+      expect(lines).to.deep.equal(['x: waiting for 2 open transactions that wrote to its tables'])
+    })
+
     it('they wait for a delete that waits, and will change their rows then', async () => {
       await install()
       start('triggers')
