@@ -2,6 +2,8 @@
  * The marker's document in Elasticsearch, and what the cluster tells of itself.
  * @module
  */
+import { sha256 } from '@noble/hashes/sha2.js'
+import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js'
 import type { SearchClient } from '../ports.ts'
 import { assertAnswer } from './bulk.ts'
 
@@ -32,10 +34,14 @@ export interface SeenCluster {
 /** Of requests that a transaction of the database waits for. */
 const timeoutMs = 5_000
 
-/** Name of the index that holds the marker: of its own for every prefix and own schema. */
-export function markerName(prefix: string, schema: string): string {
+/**
+ * Name of the index that holds the marker: of its own for every prefix, own schema and database, by names: a database that
+ * was put into the place of another finds the marker of that one, and others of the same cluster do not.
+ */
+export function markerName(prefix: string, schema: string, database: string): string {
   const plain = schema.toLowerCase().replace(/[^a-z0-9_-]/g, '_')
-  return `${prefix}elastic-umzug~${plain.slice(0, 63)}`
+  const hash = bytesToHex(sha256(utf8ToBytes(JSON.stringify([schema, database])))).slice(0, 8)
+  return `${prefix}elastic-umzug~${plain.slice(0, 63)}-${hash}`
 }
 
 /** The marker; undefined when there is none. */

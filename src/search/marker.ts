@@ -42,14 +42,19 @@ export async function lookAtMarks(deps: MarkDeps, everyMs: number): Promise<Look
   if (everyMs > 0 && !(await isDue(store, prefix, everyMs))) return undefined
   const looked = await store.db.transaction((tx) => compare(deps, tx, everyMs))
   if (!looked) return undefined
-  await writeMark(search, markerName(prefix, store.schema), looked.mark)
+  await writeMark(search, looked.name, looked.mark)
   return looked.look
 }
 
 /** The highest number that the database is known to have drawn, by the marker in Elasticsearch. */
 export async function highestMarked({ store, search, prefix }: MarkDeps): Promise<bigint | undefined> {
-  const mark = await readMark(search, markerName(prefix, store.schema))
+  const mark = await readMark(search, await nameOf(store, store.db, prefix))
   return mark && BigInt(mark.highest)
+}
+
+async function nameOf({ schema }: Store, on: Queryable, prefix: string): Promise<string> {
+  const [row] = await on.query<{ name: string }>('SELECT current_database()::text AS name')
+  return markerName(prefix, schema, row!.name)
 }
 
 const dueSql = ({ table }: Store) =>
@@ -65,7 +70,7 @@ async function compare(
   deps: MarkDeps,
   tx: Queryable,
   everyMs: number,
-): Promise<{ look: Look; mark: Mark } | undefined> {
+): Promise<{ look: Look; name: string; mark: Mark } | undefined> {
   const { store, search, prefix } = deps
   // The transaction waits for answers of Elasticsearch, for longer than the application may allow.
   await tx.query(`SELECT set_config('idle_in_transaction_session_timeout', '0', true)`)
@@ -75,12 +80,13 @@ async function compare(
   await tx.query(`INSERT INTO ${store.table.search_marks} (prefix) VALUES ($1) ON CONFLICT DO NOTHING`, [prefix])
   const kept = await readKept(store, tx, prefix)
   const versions = await liveVersions(store, tx, prefix)
+  const name = await nameOf(store, tx, prefix)
   const now: Seen = {
     identity: await readIdentity(tx),
     clock: String(await peekNumber(store, tx)),
     drawn: await readDrawn(store, tx),
-    mark: await readMark(search, markerName(prefix, store.schema)),
-    ...await readCluster(search, [markerName(prefix, store.schema), ...versions.map((each) => each.physical)]),
+    mark: await readMark(search, name),
+    ...await readCluster(search, [name, ...versions.map((each) => each.physical)]),
   }
   const { seen, n, restarted } = observe(kept, now)
   // Before there is a version, nothing can differ.
@@ -90,7 +96,7 @@ async function compare(
   if (restarted) await noteRestart(store, tx, ids)
   await keep(store, tx, prefix, n, now)
   const mark = { n, databaseId: kept.databaseId, identity: now.identity, cluster: now.cluster, highest: now.drawn }
-  return { mark, look: { seen: noted, restarted } }
+  return { name, mark, look: { seen: noted, restarted } }
 }
 
 async function readKept({ table }: Store, tx: Queryable, prefix: string): Promise<Kept> {

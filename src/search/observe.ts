@@ -57,7 +57,8 @@ function counters(kept: Kept, { mark, clock }: Seen): Observation[] {
     seen.push({ kind: 'database-behind', message })
   }
   if (there < kept.n - 1) {
-    const message = 'Elasticsearch was restored from a snapshot, or is another one ' +
+    const name = mark ? '' : ', or the database has another name'
+    const message = `Elasticsearch was restored from a snapshot, or is another one${name} ` +
       `(its marker is at ${there}, that of the database at ${kept.n})`
     seen.push({ kind: 'search-behind', message })
   }

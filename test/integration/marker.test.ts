@@ -5,7 +5,7 @@ import { activateVersion } from '../../src/search/lifecycle.ts'
 import { lookAtMarks, type MarkDeps } from '../../src/search/marker.ts'
 import { markerName, readMark } from '../../src/search/marker-search.ts'
 import { listSuspicions } from '../../src/search/suspicions.ts'
-import type { Version } from '../../src/search/versions.ts'
+import { registerVersion, type Version } from '../../src/search/versions.ts'
 import { type Core, createCore, readyVersion, watchSearch, write } from '../support/core.ts'
 import { pluginOf } from '../support/plugin.ts'
 import { rejection } from '../support/rejection.ts'
@@ -19,7 +19,7 @@ describe('markers in the database and in Elasticsearch', () => {
   before(async () => {
     core = await createCore()
     deps = { store: core.store, search: core.search, prefix: core.world.prefix }
-    name = markerName(core.world.prefix, 'elastic_umzug')
+    name = markerName(core.world.prefix, 'elastic_umzug', core.world.sequelize.getDatabaseName())
     await write(core, [{ id: 1, title: 'a' }])
   })
   after(() => core.drop())
@@ -101,6 +101,26 @@ describe('markers in the database and in Elasticsearch', () => {
     expect(await counter()).to.equal(await there() + 1)
     expect(await kinds()).to.eql([])
     expect(await there()).to.equal(await counter())
+  })
+
+  it('raise no alarm when another database has other indexes in the same cluster', async () => {
+    const other = await createCore()
+    try {
+      const { prefix } = core.world
+      const definition = { mappings: {}, settings: {}, revision: null }
+      await registerVersion(other.store, {
+        prefix,
+        name: 'shelves',
+        hash: 'h',
+        definition,
+        dependencies: [],
+        tag: null,
+      })
+      await other.sql(`UPDATE elastic_umzug.index_versions SET state = 'active'`)
+      for (let n = 0; n < 3; n++) expect([...await kinds({ store: other.store }), ...await kinds()]).to.eql([])
+    } finally {
+      await other.drop()
+    }
   })
 
   it('are not taken back by a write that comes late', async () => {

@@ -33,7 +33,8 @@ describe('after a restore', () => {
   })
 
   // The worker has looked when both sides have their marker.
-  const looked = async () => await waitFor(() => readMark(core.search, markerName(core.world.prefix, 'elastic_umzug')))
+  const looked = async () =>
+    await waitFor(() => readMark(core.search, markerName(core.world.prefix, 'elastic_umzug', database)))
   const onServer = async (...statements: string[]) => {
     const url = new URL(process.env.DATABASE_URL!)
     const client = new pg.Client({ connectionString: url.href })
@@ -96,7 +97,7 @@ describe('after a restore', () => {
     }
     await core.client.delete({ index: version.physical, id: '6', version: future, version_type: 'external' })
     // Number 6 leaves no document to see its version by: the marker tells how far the lost database had come.
-    const name = markerName(core.world.prefix, 'elastic_umzug')
+    const name = markerName(core.world.prefix, 'elastic_umzug', database)
     await core.client.update({ index: name, id: 'marker', doc: { highest: String(future) } })
     const [result] = await plugin.versions.verify([], { repair: true })
     expect(result).to.include({ lifted: true })
