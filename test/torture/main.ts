@@ -41,7 +41,7 @@ await withStop(async () => {
     seed,
     lengthMs: minutes * 60_000,
     ...(values.round === undefined ? {} : { roundMs: Number(values.round) * 1_000 }),
-    ...(values.weather === undefined ? {} : { weather: values.weather as Weather }),
+    ...(values.weather === undefined ? {} : { weathers: [values.weather as Weather] }),
     capture: values.capture as TortureOptions['capture'],
     own,
     print,

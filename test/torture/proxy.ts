@@ -125,6 +125,12 @@ const bulkWeights: [string, number][] = [
   ['too many', 2],
   ['gateway timeout, lands later', 2],
 ]
+// Pages of a populate are few, and nothing claims their keys: they are the ones to hold back.
+const pageWeights: [string, number][] = [['pass', 30], ['delay', 50], ['cut answer', 4], ['cut, lands later', 8], [
+  'double',
+  4,
+]]
+const pageBytes = 20_000
 const otherWeights: [string, number][] = [['pass', 965], ['delay', 20], ['lose', 3], ['cut answer', 8], ['too many', 4]]
 
 /** Picks one of some by weight. */
@@ -146,7 +152,9 @@ export async function startBadProxy(target: string, random: () => number): Promi
     const body = await textOf(incoming)
     const isBulk = path.includes('/_bulk')
     const { weather } = proxy
-    const fate = weather === 'calm' ? 'pass' : pick(random, isBulk ? bulkWeights : otherWeights)
+    const fate = weather === 'calm'
+      ? 'pass'
+      : pick(random, !isBulk ? otherWeights : body.length > pageBytes ? pageWeights : bulkWeights)
     const timeoutMs = isBulk ? Number.parseInt(new URL(path, target).searchParams.get('timeout') ?? '300') : 300
     const bulk: Bulk = { arrivedAt: Date.now(), timeoutMs, alias: path.split('/')[1]!, body, fate, copies: [] }
     if (isBulk) bulks.push(bulk)

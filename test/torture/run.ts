@@ -19,15 +19,16 @@ import { clearTrace, historyOf, installTrace } from './trace.ts'
 /** How to torture. */
 export interface TortureOptions {
   seed: number
+  /** Length of all rounds. */
   lengthMs: number
-  /** Length of a round, after which everything is compared. Default 20,000. */
+  /** Length of a round without its end, in which everything drains and is compared. Default 20,000. */
   roundMs?: number
   /** What captures the changes. */
   capture: 'hooks' | 'triggers' | 'mixed'
   /** Which servers are started for it, and killed; the others are those of the environment. */
   own: readonly ('postgres' | 'elasticsearch')[]
-  /** Of all rounds; default: by the seed. */
-  weather?: Weather
+  /** Of the rounds, in turn; default: by the seed. */
+  weathers?: readonly Weather[]
   print(line: string): void
 }
 
@@ -85,22 +86,23 @@ export async function torture(options: TortureOptions): Promise<Outcome> {
 }
 
 async function tortured(options: TortureOptions, library: Library, servers: Scene['servers']): Promise<Outcome> {
-  const random = randomFrom(options.seed)
-  const proxy = await startBadProxy(library.elasticsearchUrl, randomFrom(options.seed + 1))
+  // Apart from each other: how often the others draw depends on the machine, and the plan must not.
+  const [planning, random] = [randomFrom(options.seed), randomFrom(options.seed + 1)]
+  const proxy = await startBadProxy(library.elasticsearchUrl, randomFrom(options.seed + 2))
   await library.done(['up'], { CAPTURE: capturesOf(options).at(-1) })
   await installTrace(library)
   const scene = openScene(options, library, proxy, random, servers)
   const outcome: Outcome = { faults: scene.faults, report: [], rounds: 0, writes: 0, strikes: scene.striker.counts }
   try {
-    for (const until = Date.now() + options.lengthMs; Date.now() < until && scene.faults.length === 0;) {
-      const left = until - Date.now()
-      const roundMs = options.roundMs ?? 20_000
-      const plan = drawPlan(random, {
-        lengthMs: left < 1.5 * roundMs ? left : roundMs,
+    const rounds = Math.max(1, Math.round(options.lengthMs / (options.roundMs ?? 20_000)))
+    while (outcome.rounds < rounds && scene.faults.length === 0) {
+      const plan = drawPlan(planning, {
+        lengthMs: options.lengthMs / rounds,
         leaseMs,
         ownPostgres: servers.postgres !== undefined,
         ownElasticsearch: servers.elasticsearch !== undefined,
-        weather: options.weather ?? (random() < 0.7 ? 'punctual' : 'late'),
+        weather: options.weathers?.[outcome.rounds % options.weathers.length] ??
+          (planning() < 0.7 ? 'punctual' : 'late'),
       })
       outcome.rounds++
       await round(scene, plan)
