@@ -191,12 +191,21 @@ async function aliasesOf({ search }: Base, versions: readonly Version[]): Promis
   })))
 }
 
-// There may be millions: that there are many is all that anybody needs to know.
-async function waitingChanges({ db, table }: Store): Promise<WaitingChanges> {
+// There may be millions: that there are many is all that anybody needs to know, and of each table the first is the oldest.
+// Sweeps wait for those who serve their version, and are told of with it.
+async function waitingChanges({ db, table: { changes } }: Store): Promise<WaitingChanges> {
   const [row] = await db.query<WaitingChanges>(
-    `SELECT (SELECT count(*) FROM (SELECT FROM ${table.changes} LIMIT 10000) c)::int AS changes, coalesce((
-       SELECT greatest(0, extract(epoch FROM clock_timestamp() - made_at) * 1000) FROM ${table.changes} ORDER BY id LIMIT 1
-     ), 0)::float8 AS "oldestMs"`,
+    `WITH RECURSIVE tables (name) AS (
+       (SELECT c.table_name FROM ${changes} c ORDER BY c.table_name LIMIT 1)
+       UNION ALL
+       SELECT (SELECT c.table_name FROM ${changes} c WHERE c.table_name > t.name ORDER BY c.table_name LIMIT 1)
+       FROM tables t WHERE t.name IS NOT NULL
+     ), firsts AS (
+       SELECT (SELECT c.made_at FROM ${changes} c WHERE c.table_name = t.name AND NOT c.sweep
+         ORDER BY c.table_name, c.id LIMIT 1) AS made_at FROM tables t
+     )
+     SELECT (SELECT count(*) FROM (SELECT FROM ${changes} WHERE NOT sweep LIMIT 10000) c)::int AS changes,
+       coalesce(greatest(0, extract(epoch FROM clock_timestamp() - min(made_at)) * 1000), 0)::float8 AS "oldestMs" FROM firsts`,
   )
   return row!
 }

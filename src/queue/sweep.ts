@@ -25,7 +25,7 @@ export async function sweep(deps: ProcessDeps, served: readonly Served[], signal
     if (signal?.aborted) break
     const { version } = served.find((each) => each.version.id === waiting.versionId)!
     try {
-      if (await sweepOne(deps, version, waiting)) done++
+      if (await sweepOne(deps, version, waiting, signal)) done++
     } catch (error) {
       deps.emitter.emit('queue:worker:error', { error })
     }
@@ -33,15 +33,20 @@ export async function sweep(deps: ProcessDeps, served: readonly Served[], signal
   return done
 }
 
-async function sweepOne(deps: ProcessDeps, version: Version, waiting: Sweep): Promise<boolean> {
+async function sweepOne(
+  deps: ProcessDeps,
+  version: Version,
+  waiting: Sweep,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
   const { table, db } = deps.store
   const session = await openSession(deps.store)
   try {
     if (!(await session.tryLock(lockName(waiting.id)))) return false
     // Others may have carried it out since it was listed.
     if ((await db.query(`SELECT FROM ${table.changes} WHERE id = $1`, [waiting.id])).length === 0) return false
-    await enqueueDocuments(deps, version, waiting)
-    // Only now: a crash before leaves the row, and the sweep begins again.
+    if (!(await enqueueDocuments(deps, version, waiting, signal))) return false
+    // Only now: a crash or a stop before leaves the row, and the sweep begins again.
     await db.query(`DELETE FROM ${table.changes} WHERE id = $1`, [waiting.id])
     return true
   } finally {
@@ -62,9 +67,17 @@ async function waitingSweeps({ store }: ProcessDeps, served: readonly Served[]):
   )
 }
 
-// Page by page, each committed at once: a sweep of millions must not keep the dispatch of other changes waiting.
-async function enqueueDocuments(deps: ProcessDeps, version: Version, { origin, madeAt }: Sweep): Promise<void> {
+// Page by page, each committed at once: a sweep of millions must not keep the dispatch of other changes waiting. False when
+// the signal ended it.
+async function enqueueDocuments(
+  deps: ProcessDeps,
+  version: Version,
+  { origin, madeAt }: Sweep,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
   for await (const keys of documentKeys(deps.search, writeAlias(version))) {
+    if (signal?.aborted) return false
     await enqueue(deps.store, version.id, keys, { origin, madeAt })
   }
+  return true
 }

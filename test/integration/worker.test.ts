@@ -19,6 +19,7 @@ import {
   remove,
   rowTitles,
   titles,
+  watchSearch,
   watchSource,
   watchStore,
   write,
@@ -250,6 +251,27 @@ describe('worker', () => {
     start()
     await waitFor(() => errors.length > 0)
     network.behave(pass)
+    await insync()
+    expect(await titles(core, version.physical)).to.eql({})
+  })
+
+  it('leaves a sweep to others when it is stopped', async () => {
+    await write(core, Array.from({ length: 2_500 }, (_, at) => ({ id: at, title: 'old' })))
+    await drain(core.options(), { versionIds: [version.id], work: true })
+    await core.db.transaction(async (tx) => {
+      await tx.query('TRUNCATE books')
+      await capture(tx, 'public.books', null)
+    })
+    let pages = 0
+    let stopping: Promise<void> | undefined
+    const search = watchSearch(core.search, ({ path }) => {
+      if (path === '/_search' && ++pages === 1) stopping = workers[0]!.stop()
+    })
+    start({ search })
+    await waitFor(() => pages > 0)
+    await stopping
+    expect(pages).to.equal(1)
+    start()
     await insync()
     expect(await titles(core, version.physical)).to.eql({})
   })
