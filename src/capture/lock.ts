@@ -48,15 +48,41 @@ export async function withTable<T>(
     } catch (error) {
       const code = (error as { code?: unknown } | null)?.code
       if (code === undefinedTable && !(await isThere(store, table))) return undefined
-      if (code !== lockNotAvailable && code !== deadlockDetected) throw error
+      if (!isTaken(error)) throw error
     }
     if (tries % tellEvery === 0) deps.onLine(await waiting(store, table, mode))
     await clock.sleep(pauseMs * (0.5 + Math.random()), signal)
   }
 }
 
+/**
+ * Does the work in the caller's transaction unless others hold what it locks: then it is as if it had not begun, and the
+ * transaction goes on.
+ */
+export async function inPassing(tx: Queryable, work: () => Promise<void>): Promise<void> {
+  const [row] = await tx.query<{ before: string }>(`SELECT current_setting('lock_timeout') AS before`)
+  await tx.query(`SAVEPOINT ${passing}`)
+  try {
+    await tx.query(`SELECT set_config('lock_timeout', $1, true)`, [`${lockMs}ms`])
+    await work()
+    await tx.query(`SELECT set_config('lock_timeout', $1, true)`, [row!.before])
+  } catch (error) {
+    if (!isTaken(error)) throw error
+    await tx.query(`ROLLBACK TO SAVEPOINT ${passing}`)
+  }
+  await tx.query(`RELEASE SAVEPOINT ${passing}`)
+}
+
+const passing = 'elastic_umzug_passing'
+
 const lockNotAvailable = '55P03'
 const deadlockDetected = '40P01'
+
+function isTaken(error: unknown): boolean {
+  const code = (error as { code?: unknown } | null)?.code
+  return code === lockNotAvailable || code === deadlockDetected
+}
+
 const undefinedTable = '42P01'
 
 async function isThere({ db }: Store, table: Table): Promise<boolean> {

@@ -5,25 +5,67 @@
 import type { Queryable } from '../ports.ts'
 import type { Store } from '../store/store.ts'
 import { apply, difference, forget, gapOf, type Installed, isReplaced, readInstalled } from './installed.ts'
+import { inPassing, type LockMode, type TriggerDeps, withTable } from './lock.ts'
 import { type Plan, planTable } from './plan.ts'
 import { readTables, type TableFacts } from './tables.ts'
 
 /**
  * Makes the triggers fit the tables as they are now, in the caller's transaction: the one that renamed or dropped columns
  * or tables, which holds their locks already. A renamed table keeps its triggers; where another one came to stand under
- * its name, that one gets them, and is recorded as a whole. Of a table that is gone nothing is left.
+ * its name, that one gets them, and is recorded as a whole. Of a table that is gone nothing is left. Where others are in
+ * the way nothing is done; `mendTriggers` is for that.
  */
 export async function remakeTriggers(store: Store, tx: Queryable): Promise<void> {
-  const before = await readInstalled(store, tx)
-  const tables = await readTables(tx, [...new Set(before.flatMap((each) => [each.table, ...placesOf(each)]))])
-  const work = before.map((installed) => ({ installed, facts: whereOf(installed, tables) }))
-  if (work.every((each) => isFit(store, each.installed, each.facts))) return
+  if ((await unfit(store, tx)).length > 0) await inPassing(tx, () => remakeAll(store, tx))
+}
+
+/**
+ * The same by itself, for what was altered unseen: each time it asks for its locks it lets the application pass. Throws
+ * `STOPPED` at the signal; then the triggers are as they were.
+ */
+export async function mendTriggers(deps: TriggerDeps): Promise<void> {
+  const { store } = deps
+  const [first] = await unfit(store, store.db)
+  if (!first) return
+  const work = async (tx: Queryable): Promise<true> => {
+    await remakeAll(store, tx)
+    return true
+  }
+  const { facts } = first
+  const isDone = facts ? await withTable(deps, facts, modeFor(store, first), work) : await store.db.transaction(work)
+  // Gone meanwhile.
+  if (!isDone) await mendTriggers(deps)
+}
+
+/** A table on record, and the one that its triggers belong on. */
+interface Place {
+  installed: Installed
+  facts: TableFacts | undefined
+  /** The new name of a renamed table is on record already: that record takes care of it. */
+  isDouble: boolean
+}
+
+async function unfit(store: Store, on: Queryable): Promise<Place[]> {
+  const all = await readInstalled(store, on)
+  const tables = await readTables(on, [...new Set(all.flatMap((each) => [each.table, ...placesOf(each)]))])
+  const names = new Set(all.map((each) => each.table))
+  return all.map((installed) => {
+    const facts = whereOf(installed, tables)
+    return { installed, facts, isDouble: facts?.table !== installed.table && names.has(facts?.table ?? '') }
+  }).filter(({ installed, facts }) => !isFit(store, installed, facts))
+}
+
+function modeFor(store: Store, { installed, facts, isDouble }: Place): LockMode {
+  const drops = isDouble ||
+    difference(store, installed, planOf(store, installed, facts!)).some((each) => /^DROP/.test(each))
+  return drops ? 'ACCESS EXCLUSIVE' : 'SHARE ROW EXCLUSIVE'
+}
+
+async function remakeAll(store: Store, tx: Queryable): Promise<void> {
   await tx.query(`LOCK TABLE ${store.table.captured_tables} IN SHARE ROW EXCLUSIVE MODE`)
-  const names = new Set(before.map((each) => each.table))
-  for (const { installed, facts } of work) {
-    // A renamed table whose new name is on record already: that record takes care of it.
-    if (!facts || (facts.table !== installed.table && names.has(facts.table))) await forget(store, tx, installed)
-    else if (!isFit(store, installed, facts)) await remake(store, tx, installed, facts)
+  for (const { installed, facts, isDouble } of await unfit(store, tx)) {
+    if (!facts || isDouble) await forget(store, tx, installed)
+    else await remake(store, tx, installed, facts)
   }
 }
 

@@ -2,8 +2,8 @@
  * `up` and `down`: everything a deploy changes, as one recorded action under the run lock.
  * @module
  */
-import { remakeTriggers } from '../capture/remake.ts'
-import { ElasticUmzugError } from '../errors.ts'
+import { mendTriggers, remakeTriggers } from '../capture/remake.ts'
+import { ElasticUmzugError, isOwnError } from '../errors.ts'
 import { createRunner, type Runner } from '../migrations/runner.ts'
 import { checkCluster } from '../search/physical.ts'
 import type { Converged } from '../search/lifecycle.ts'
@@ -55,6 +55,7 @@ export async function prepare({ db, store }: Base): Promise<void> {
 export function migrationRunner(base: Base, options: CommandOptions = {}, within?: Run): Runner {
   const { config, folder, store, runtime } = base
   let current = within
+  const onLine = (line: string) => (current?.say ?? options.onLine ?? (() => {}))(line)
   return createRunner({
     config,
     folder,
@@ -70,7 +71,12 @@ export function migrationRunner(base: Base, options: CommandOptions = {}, within
       }).finally(() => current = undefined)
     },
     remake: (tx) => remakeTriggers(store, tx),
-    onLine: (line) => (current?.say ?? options.onLine ?? (() => {}))(line),
+    // The migration is done: stopped here, the next run sees to its triggers.
+    mend: () =>
+      mendTriggers({ store, clock: runtime.clock, onLine, signal: current?.signal }).catch((error) => {
+        if (!isOwnError(error) || error.code !== 'STOPPED') throw error
+      }),
+    onLine,
   })
 }
 

@@ -11,6 +11,8 @@ export interface Remaking {
   db: Db
   /** Makes anew what no longer fits, in the given transaction. */
   remake(tx: Queryable): Promise<void>
+  /** Makes it anew by itself: for what was altered unseen, and what others were in the way of. */
+  mend(): Promise<void>
 }
 
 type Query = (sql: string | { query: string }, options?: { transaction?: Transaction | null }) => Promise<unknown>
@@ -36,15 +38,10 @@ export function alteringSequelize(sequelize: Sequelize, remaking: Remaking): Seq
       return await sendAround(sequelize, remaking, (own) => send(sql, { ...options, transaction: own }))
     }
     const result = await send(sql, options)
-    await remakeNow(remaking)
+    await remaking.mend()
     return result
   }
   return Object.create(sequelize, { query: { value: query, writable: true, configurable: true } }) as Sequelize
-}
-
-/** Remakes by itself: for what was altered unseen. */
-export async function remakeNow({ db, remake }: Remaking): Promise<void> {
-  await db.transaction(remake)
 }
 
 function transactionOf(sequelize: Sequelize, { transaction }: { transaction?: Transaction | null }) {

@@ -39,6 +39,8 @@ export interface RunnerDeps {
   exclusive<T>(name: Direction, work: (action: Action) => Promise<T>): Promise<T>
   /** Called in the transaction of whatever may rename or drop columns or tables: makes anew what is generated for them. */
   remake(tx: Queryable): Promise<void>
+  /** Makes it anew by itself, when the caller of `remake` could not. */
+  mend(): Promise<void>
   onLine(line: string): void
 }
 

@@ -6,7 +6,6 @@ import { ElasticUmzugError } from '../errors.ts'
 import { redact } from '../redact.ts'
 import type { Action } from '../store/actions.ts'
 import type { Store } from '../store/store.ts'
-import { remakeNow } from './altering.ts'
 import { argumentOf, type MigrationContext, type MigrationFunction } from './context.ts'
 import { describeError, type Direction, migrationFailed } from './failure.ts'
 import type { LoaderDeps, Migration } from './loader.ts'
@@ -48,7 +47,7 @@ export async function runStep(
   try {
     await run(deps, direction, migration, context)
     // What altered tables unseen: a function, a model's own `drop`, what cannot run in a transaction.
-    await remakeNow(deps)
+    await deps.mend()
   } catch (error) {
     // Where the connection is gone too, the first error is the one that tells.
     await failRecord(deps.store, migration.name, redact(describeError(error))).catch(() => {})

@@ -167,6 +167,38 @@ describe('a migration that renames or drops what triggers record', () => {
     expect(await faults()).to.deep.equal([])
   })
 
+  it('does not stand in front of the application for what it altered unseen, or not at all', async () => {
+    await app.sequelize.query('DROP TABLE IF EXISTS more; ALTER TABLE books DISABLE TRIGGER USER')
+    const longest = { ms: 0 }
+    const reader = await app.store.db.connect()
+    const writer = await app.store.db.connect()
+    try {
+      await reader.query('BEGIN')
+      await reader.query('UPDATE books SET more = more WHERE id = 9')
+      let running = true
+      const others = (async () => {
+        while (running) {
+          const from = performance.now()
+          await writer.query(`UPDATE books SET title = 'x' WHERE id = 1`)
+          longest.ms = Math.max(longest.ms, performance.now() - from)
+          await sleep(20)
+        }
+      })()
+      // With a child its triggers have to be others.
+      const ended = migrate('sql', 'CREATE TABLE more () INHERITS (books); ALTER TABLE more ADD added int')
+      await sleep(2_000)
+      running = false
+      await reader.query('COMMIT')
+      await Promise.all([others, ended])
+    } finally {
+      await reader.close()
+      await writer.close()
+    }
+    expect(longest.ms).to.be.below(1_000)
+    expect(await faults()).to.deep.equal(sound)
+    await app.sequelize.query('DROP TABLE more')
+  })
+
   it('leaves statements alone that cannot run in a transaction', async () => {
     await migrate('sql', 'CREATE INDEX CONCURRENTLY books_title ON books (title)')
     await cjs(`await queryInterface.sequelize.query('DROP INDEX CONCURRENTLY books_title')

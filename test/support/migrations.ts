@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import type { Sequelize } from 'sequelize'
 import { fromSequelize } from '../../adapters/sequelize/database.ts'
 import { currentRuntime } from '../../adapters/runtime.ts'
-import { remakeTriggers } from '../../src/capture/remake.ts'
+import { mendTriggers, remakeTriggers } from '../../src/capture/remake.ts'
 import type { Config } from '../../src/config.ts'
 import { createRunner, type Runner } from '../../src/migrations/runner.ts'
 import { withAction } from '../../src/store/actions.ts'
@@ -77,6 +77,7 @@ function makeRunner(config: Config, folder: string, store: Store, onLine: (line:
     exclusive: (action, work) =>
       withAction(store, { action, origin, clock: runtime.clock, exclusive: true, onLine }, work),
     remake: (tx) => remakeTriggers(store, tx),
+    mend: () => mendTriggers({ store, clock: runtime.clock, onLine }),
     onLine,
   })
 }
