@@ -2,7 +2,7 @@
  * Comparing documents with rows, and making them equal again.
  * @module
  */
-import { ElasticUmzugError } from '../errors.ts'
+import { ElasticUmzugError, messageOf } from '../errors.ts'
 import { markNow } from '../queue/changes.ts'
 import { drain } from '../queue/drain.ts'
 import { enqueue } from '../queue/pending.ts'
@@ -138,9 +138,8 @@ function sourceOf({ definitions }: Base, { index, hash }: Version): Source | und
 }
 
 async function verifyOne(base: Base, run: Run, { version, source }: Target, options: VerifyOptions): Promise<Verified> {
-  const { store, prefix } = base
-  const search = base.needSearch()
-  await assertPhysical(search, version)
+  const { store } = base
+  await assertPhysical(base.needSearch(), version)
   const began = await momentNow(store)
   const repair = options.repair ?? false
   const contents = hasContents(version)
@@ -149,13 +148,24 @@ async function verifyOne(base: Base, run: Run, { version, source }: Target, opti
   const checked = await checkVersion(checkDeps(base, run, true), version, source, {
     contents,
     repair,
-    highest: repair ? await highestMarked({ store, search, prefix }) : undefined,
+    highest: repair ? await highestDrawn(base, run) : undefined,
     onPage: (size) => Promise.resolve(progress.add(size)),
   })
   if (repair && isEqual(checked)) await clearSuspicions(store, version.id, began)
   const { index, number, physical } = version
   run.say(`${physical}: ${told(checked)}`)
   return { index, version: number, physical, compared: progress.total(), ...checked }
+}
+
+// Without it the documents tell, but for those that were deleted.
+async function highestDrawn(base: Base, { say }: Run): Promise<bigint | undefined> {
+  const { store, prefix } = base
+  try {
+    return await highestMarked({ store, search: base.needSearch(), prefix })
+  } catch (error) {
+    say(`how far the document clock had come is not known: ${messageOf(error)}`)
+    return undefined
+  }
 }
 
 /** What checking a version takes of the queue and of the run; `work` false leaves the writing to others. */

@@ -83,6 +83,8 @@ export async function checkVersion(
     onVersions: numbers.see,
   }
   if (options.repair && options.highest !== undefined) await liftOver(deps, checked, options.highest)
+  // Before the index is opened: its reader waits at every drain, and would not outlast a long backlog.
+  await comparison.drain()
   for (let again = true; again;) {
     Object.assign(checked, { remaining: noFaults(), first: [], ahead: 0 })
     again = await pass(deps, comparison, options, numbers, checked)

@@ -217,5 +217,7 @@ describe('markers in the database and in Elasticsearch', () => {
     const lines: string[] = []
     await plugin.up({ onLine: (line) => void lines.push(line) })
     expect(lines.join('\n')).to.contain('forbidden')
+    await plugin.versions.verify([], { repair: true, onLine: (line) => void lines.push(line) })
+    expect(lines.join('\n')).to.match(/how far the document clock had come is not known: .*forbidden/)
   })
 })

@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import { monotonicClock } from '../../adapters/clock.ts'
 import type { ElasticUmzug } from '../../src/plugin.ts'
 import type { VerifyOptions } from '../../src/commands/verify.ts'
+import { markNow, unprocessed } from '../../src/queue/changes.ts'
 import { activateVersion } from '../../src/search/lifecycle.ts'
 import { differences } from '../../src/search/compare-pages.ts'
 import { type Comparison, confirmed } from '../../src/search/compare.ts'
@@ -101,6 +102,18 @@ describe('es:verify', () => {
     await capture(core.db, 'public.books', [31])
     expect((await verify())[0]).to.deep.include({ repaired: none, remaining: none })
     await equal()
+  })
+
+  it('writes what waits before it opens the index: its reader would not outlast a long backlog', async () => {
+    await write(core, [{ id: 2, title: 'waits' }])
+    let waiting: number | undefined
+    const search = watchSearch(core.search, async ({ path }) => {
+      if (!path.endsWith('/_pit')) return
+      const { changes, pending } = await unprocessed(core.store, [version.id], await markNow(core.store))
+      waiting ??= changes + pending
+    })
+    await pluginOf(core, { search }).versions.verify()
+    expect(waiting).to.equal(0)
   })
 
   it('takes nothing for a difference that is written between the reading of a document and of its row', async () => {
