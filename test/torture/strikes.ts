@@ -77,10 +77,13 @@ const runLock = `DO $$ BEGIN
   END LOOP;
 END $$`
 
+// An activation that has lost its run lock may still be about to move the alias.
 const spareVersions = `SELECT physical FROM (
     SELECT physical, state, count(*) OVER (PARTITION BY index_id) AS live FROM elastic_umzug.index_versions
     WHERE state IN ('ready', 'active', 'retired')) v
-  WHERE live > 1 AND state <> 'active' ORDER BY physical`
+  WHERE live > 1 AND state <> 'active' AND NOT EXISTS (
+    SELECT FROM elastic_umzug.actions WHERE state = 'in_progress' AND started_at > clock_timestamp() - interval '5 s')
+  ORDER BY physical`
 
 /** Does it; gives what it did, or nothing when there was nobody to do it to. */
 type Blow = (targets: Targets, event: Event) => Promise<string | undefined>
