@@ -138,3 +138,21 @@ export async function forget(store: Store, tx: Queryable, { table, number }: Ins
   await tx.query(`DROP FUNCTION IF EXISTS ${store.name(functionName(number))}() CASCADE`)
   await tx.query(`DELETE FROM ${store.table.captured_tables} WHERE table_name = $1`, [table])
 }
+
+/**
+ * Keeps a record for a table that is gone while versions read it: it counts as missing its triggers, so nobody relies on
+ * them, and what takes its place is recorded as a whole.
+ */
+export async function keepPlace(store: Store, tx: Queryable, installed: Installed): Promise<void> {
+  const { table, columns, capture, replicated } = installed
+  await tx.query(
+    `INSERT INTO ${store.table.captured_tables} (table_name, columns, capture, places, replicated, triggers)
+     VALUES ($1, $2, $3, '{}', $4, 1)`,
+    [table, columns, capture, replicated],
+  )
+}
+
+/** True for such a record. */
+export function isVacant({ body }: Installed): boolean {
+  return body === null
+}

@@ -4,15 +4,27 @@
  */
 import type { Queryable } from '../ports.ts'
 import type { Store } from '../store/store.ts'
-import { apply, difference, forget, gapOf, type Installed, isReplaced, readInstalled } from './installed.ts'
+import {
+  apply,
+  difference,
+  forget,
+  gapOf,
+  type Installed,
+  isReplaced,
+  isVacant,
+  keepPlace,
+  readInstalled,
+} from './installed.ts'
 import { inPassing, type LockMode, type TriggerDeps, withTable } from './lock.ts'
+import { registeredNeeds } from './needs.ts'
 import { type Plan, planTable } from './plan.ts'
 import { readTables, type TableFacts } from './tables.ts'
 
 /**
  * Makes the triggers fit the tables as they are now, in the caller's transaction: the one that renamed or dropped columns
  * or tables, which holds their locks already. A renamed table keeps its triggers; where another one came to stand under
- * its name, that one gets them, and is recorded as a whole. Of a table that is gone nothing is left. Where others are in
+ * its name, that one gets them, and is recorded as a whole. Of a table that is gone only a place is kept, for what comes to
+ * stand under its name, and only while versions read it. Where others are in
  * the way nothing is done; `mendTriggers` is for that.
  */
 export async function remakeTriggers(store: Store, tx: Queryable): Promise<void> {
@@ -43,16 +55,20 @@ interface Place {
   facts: TableFacts | undefined
   /** The new name of a renamed table is on record already: that record takes care of it. */
   isDouble: boolean
+  /** A registered version reads a table of its name. */
+  isRead: boolean
 }
 
 async function unfit(store: Store, on: Queryable): Promise<Place[]> {
   const all = await readInstalled(store, on)
   const tables = await readTables(on, [...new Set(all.flatMap((each) => [each.table, ...placesOf(each)]))])
   const names = new Set(all.map((each) => each.table))
+  const read = new Set((await registeredNeeds(store, on)).map((each) => each.table))
   return all.map((installed) => {
     const facts = whereOf(installed, tables)
-    return { installed, facts, isDouble: facts?.table !== installed.table && names.has(facts?.table ?? '') }
-  }).filter(({ installed, facts }) => !isFit(store, installed, facts))
+    const isDouble = facts?.table !== installed.table && names.has(facts?.table ?? '')
+    return { installed, facts, isDouble, isRead: installed.state === 'installed' && read.has(installed.table) }
+  }).filter((place) => !isFit(store, place))
 }
 
 function modeFor(store: Store, { installed, facts, isDouble }: Place): LockMode {
@@ -63,9 +79,10 @@ function modeFor(store: Store, { installed, facts, isDouble }: Place): LockMode 
 
 async function remakeAll(store: Store, tx: Queryable): Promise<void> {
   await tx.query(`LOCK TABLE ${store.table.captured_tables} IN SHARE ROW EXCLUSIVE MODE`)
-  for (const { installed, facts, isDouble } of await unfit(store, tx)) {
+  for (const { installed, facts, isDouble, isRead } of await unfit(store, tx)) {
     if (!facts || isDouble) await forget(store, tx, installed)
     else await remake(store, tx, installed, facts)
+    if (isRead && facts?.table !== installed.table) await keepPlace(store, tx, installed)
   }
 }
 
@@ -81,8 +98,9 @@ function whereOf(installed: Installed, tables: readonly TableFacts[]): TableFact
   return named ?? fit.find((each) => each.table === moved)
 }
 
-function isFit(store: Store, installed: Installed, facts: TableFacts | undefined): boolean {
-  if (facts?.table !== installed.table || gapOf(installed) !== null) return false
+function isFit(store: Store, { installed, facts, isRead }: Place): boolean {
+  if (!facts) return isRead && isVacant(installed)
+  if (facts.table !== installed.table || gapOf(installed) !== null) return false
   const plan = planOf(store, installed, facts)
   return difference(store, installed, plan).length === 0 && !isReplaced(installed, plan)
 }

@@ -2,7 +2,7 @@ import { expect } from 'chai'
 import { installTriggers, removeTriggers } from '../../src/capture/install.ts'
 import { joinNeeds } from '../../src/capture/needs.ts'
 import { reliedSql } from '../../src/capture/relied.ts'
-import { remakeTriggers } from '../../src/capture/remake.ts'
+import { mendTriggers, remakeTriggers } from '../../src/capture/remake.ts'
 import { listTriggers } from '../../src/capture/state.ts'
 import { openStore } from '../../src/store/store.ts'
 import { applySchema } from '../../src/store/schema.ts'
@@ -45,7 +45,7 @@ describe('triggers', function () {
     expect(await relied()).to.deep.equal(['public.books'])
   })
 
-  it('record what registered versions need as well', async () => {
+  const withVersion = async (work: () => Promise<void>) => {
     await db.sql(
       `INSERT INTO elastic_umzug.indexes (prefix, name) VALUES ('', 'x')`,
       `INSERT INTO elastic_umzug.index_versions (index_id, number, physical, hash, definition, dependencies, state, revision)
@@ -53,13 +53,18 @@ describe('triggers', function () {
        FROM elastic_umzug.indexes`,
     )
     try {
-      await db.install(books)
-      await db.sql(`UPDATE books SET note = 'x'`)
-      expect((await db.recorded()).map((each) => each.columns)).to.deep.equal([['note']])
+      await work()
     } finally {
       await db.sql('DELETE FROM elastic_umzug.index_versions', 'DELETE FROM elastic_umzug.indexes')
     }
-  })
+  }
+
+  it('record what registered versions need as well', () =>
+    withVersion(async () => {
+      await db.install(books)
+      await db.sql(`UPDATE books SET note = 'x'`)
+      expect((await db.recorded()).map((each) => each.columns)).to.deep.equal([['note']])
+    }))
 
   it('let every write pass while columns are renamed, changed and dropped behind our back', async () => {
     await db.sql(
@@ -121,6 +126,46 @@ describe('triggers', function () {
     expect(await db.recorded()).to.deep.equal([{ table: 'public.books', rows: null, columns: null }])
     await db.sql('INSERT INTO old_books VALUES (5)', `INSERT INTO books VALUES ('t', 6, 1)`)
     expect(await db.recorded()).to.deep.equal([{ table: 'public.books', rows: [image(6)], columns: null }])
+  })
+
+  const ways: Record<string, string[]> = {
+    'after it was renamed': ['ALTER TABLE books RENAME TO old_books', 'ALTER TABLE volumes RENAME TO books'],
+    'after it was dropped': ['DROP TABLE books', 'ALTER TABLE volumes RENAME TO books'],
+    'and back': [
+      'ALTER TABLE books RENAME TO old_books',
+      'ALTER TABLE volumes RENAME TO books',
+      'ALTER TABLE books RENAME TO volumes',
+      'ALTER TABLE old_books RENAME TO books',
+    ],
+  }
+  for (const [how, statements] of Object.entries(ways)) {
+    it(`move to the table that takes its place later, ${how}, while a version reads it`, () =>
+      withVersion(async () => {
+        await db.sql('CREATE TABLE volumes (title text, id int PRIMARY KEY, author int)')
+        for (const each of statements) {
+          await db.db.transaction(async (tx) => {
+            await tx.query(each)
+            await remakeTriggers(db.store, tx)
+          })
+        }
+        expect((await db.recorded()).at(-1)).to.deep.equal({ table: 'public.books', rows: null, columns: null })
+        await db.sql(`INSERT INTO books (id, author) VALUES (6, 1)`)
+        expect(await db.recorded()).to.deep.equal([{ table: 'public.books', rows: [image(6)], columns: null }])
+        expect((await states()).find((each) => each.table === 'public.books')).to.deep.include({ fault: null })
+      }))
+  }
+
+  it('keep no place for a table that is gone when no version reads it any more', async () => {
+    await withVersion(async () => {
+      await db.sql('DROP TABLE books')
+      await mendTriggers(db.deps)
+      expect(await states()).to.deep.equal([])
+      expect(await relied()).to.deep.equal([])
+      expect(await db.sql(`SELECT FROM elastic_umzug.captured_tables WHERE table_name = 'public.books'`)).to.have
+        .length(1)
+    })
+    await mendTriggers(db.deps)
+    expect(await db.sql('SELECT FROM elastic_umzug.captured_tables')).to.deep.equal([])
   })
 
   it('record a table as a whole when another column takes the name of one that is read', async () => {
