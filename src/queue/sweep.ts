@@ -59,7 +59,7 @@ const lockName = (id: string) => `sweep.${id}`
 async function waitingSweeps({ store }: ProcessDeps, served: readonly Served[]): Promise<Sweep[]> {
   if (served.length === 0) return []
   return await store.db.query<Sweep>(
-    `SELECT c.id, c.version_id AS "versionId", coalesce(c.origin, c.id) AS origin, c.made_at AS "madeAt"
+    `SELECT c.id, c.version_id AS "versionId", coalesce(c.origin, c.id) AS origin, to_json(c.made_at) #>> '{}' AS "madeAt"
      FROM ${store.table.changes} c
      WHERE c.sweep AND c.version_id = ANY ($2::bigint[]) AND NOT ${isHeld('$1', "'sweep.' || c.id")}
      ORDER BY c.id`,

@@ -25,7 +25,7 @@ export async function noteRestart({ table }: Store, on: Queryable, versionIds: r
 /** Checks that wait, of complete versions; one that is populated checks by itself what was deleted meanwhile. */
 export async function waitingChecks({ db, table }: Store, versionIds: readonly string[]): Promise<IdCheck[]> {
   return await db.query<IdCheck>(
-    `SELECT c.version_id AS "versionId", c.noted_at::text AS "notedAt" FROM ${table.id_checks} c
+    `SELECT c.version_id AS "versionId", to_json(c.noted_at) #>> '{}' AS "notedAt" FROM ${table.id_checks} c
      JOIN ${table.index_versions} v ON v.id = c.version_id
      WHERE c.version_id = ANY ($1::bigint[]) AND v.state IN ('ready', 'active', 'retired') AND v.abandoned_at IS NULL ORDER BY c.version_id`,
     [versionIds],

@@ -83,7 +83,7 @@ export async function sinceNoted({ db, table }: Store, prefix: string): Promise<
 
 /** A moment on the database's clock, for `clearSuspicions`. */
 export async function momentNow({ db }: Store): Promise<string> {
-  return (await db.query<{ now: string }>('SELECT clock_timestamp()::text AS now'))[0]!.now
+  return (await db.query<{ now: string }>(`SELECT to_json(clock_timestamp()) #>> '{}' AS now`))[0]!.now
 }
 
 /**
