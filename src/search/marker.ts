@@ -40,7 +40,8 @@ export interface Look {
 export async function lookAtMarks(deps: MarkDeps, everyMs: number): Promise<Look | undefined> {
   const { store, search, prefix } = deps
   if (everyMs > 0 && !(await isDue(store, prefix, everyMs))) return undefined
-  const looked = await store.db.transaction((tx) => compare(deps, tx, everyMs))
+  const identity = await readIdentity(store)
+  const looked = await store.db.transaction((tx) => compare(deps, tx, everyMs, identity))
   if (!looked) return undefined
   await writeMark(search, looked.name, looked.mark)
   return looked.look
@@ -70,6 +71,7 @@ async function compare(
   deps: MarkDeps,
   tx: Queryable,
   everyMs: number,
+  identity: Record<string, string>,
 ): Promise<{ look: Look; name: string; mark: Mark } | undefined> {
   const { store, search, prefix } = deps
   // The transaction waits for answers of Elasticsearch, for longer than the application may allow.
@@ -82,7 +84,7 @@ async function compare(
   const versions = await liveVersions(store, tx, prefix)
   const name = await nameOf(store, tx, prefix)
   const now: Seen = {
-    identity: await readIdentity(tx),
+    identity,
     clock: String(await peekNumber(store, tx)),
     drawn: await readDrawn(store, tx),
     mark: await readMark(search, name),
@@ -95,7 +97,7 @@ async function compare(
   if (noted.length > 0) await noteSuspicions(store, tx, prefix, ids, noted)
   if (restarted) await noteRestart(store, tx, ids)
   await keep(store, tx, prefix, n, now)
-  const mark = { n, databaseId: kept.databaseId, identity: now.identity, cluster: now.cluster, highest: now.drawn }
+  const mark = { n, databaseId: kept.databaseId, identity, cluster: now.cluster, highest: now.drawn }
   return { name, mark, look: { seen: noted, restarted } }
 }
 
@@ -140,19 +142,22 @@ async function liveVersions(
   )
 }
 
-// Some providers forbid the functions that tell; asking for the right first keeps the transaction whole.
-async function readIdentity(tx: Queryable): Promise<Record<string, string>> {
-  const [may] = await tx.query<{ control: boolean; wal: boolean }>(
+// Some providers forbid the functions that tell, which would be noted in the server's log at every try; others have servers
+// in which they fail. So each is asked by itself, outside of any transaction.
+async function readIdentity({ db }: Store): Promise<Record<string, string>> {
+  const [may] = await db.query<{ control: boolean; wal: boolean }>(
     `SELECT has_function_privilege('pg_control_system()', 'EXECUTE') AS control,
        has_function_privilege('pg_walfile_name(pg_lsn)', 'EXECUTE') AS wal`,
   )
-  const parts = [
-    `'database', (SELECT oid::text FROM pg_database WHERE datname = current_database())`,
-    ...(may!.control ? [`'system', (SELECT system_identifier::text FROM pg_control_system())`] : []),
-    ...(may!.wal ? [`'timeline', left(pg_walfile_name(pg_current_wal_insert_lsn()), 8)`] : []),
-  ]
-  const [row] = await tx.query<{ identity: Record<string, string> }>(
-    `SELECT jsonb_build_object(${parts.join(', ')}) AS identity`,
-  )
-  return row!.identity
+  const parts = {
+    database: `SELECT oid::text AS value FROM pg_database WHERE datname = current_database()`,
+    ...(may!.control ? { system: `SELECT system_identifier::text AS value FROM pg_control_system()` } : {}),
+    ...(may!.wal ? { timeline: `SELECT left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) AS value` } : {}),
+  }
+  const identity: Record<string, string> = {}
+  for (const [name, sql] of Object.entries(parts)) {
+    const [row] = await db.query<{ value: string }>(sql).catch(() => [])
+    if (row) identity[name] = row.value
+  }
+  return identity
 }

@@ -1,11 +1,14 @@
 import { expect } from 'chai'
+import { Sequelize } from 'sequelize'
 import { monotonicClock } from '../../adapters/clock.ts'
+import { fromSequelize } from '../../adapters/sequelize/database.ts'
 import type { SearchClient, SearchRequest } from '../../src/ports.ts'
 import { activateVersion } from '../../src/search/lifecycle.ts'
 import { lookAtMarks, type MarkDeps } from '../../src/search/marker.ts'
 import { markerName, readMark } from '../../src/search/marker-search.ts'
 import { listSuspicions } from '../../src/search/suspicions.ts'
 import { registerVersion, type Version } from '../../src/search/versions.ts'
+import { openStore } from '../../src/store/store.ts'
 import { type Core, createCore, readyVersion, watchSearch, write } from '../support/core.ts'
 import { pluginOf } from '../support/plugin.ts'
 import { rejection } from '../support/rejection.ts'
@@ -183,6 +186,19 @@ describe('markers in the database and in Elasticsearch', () => {
     expect(await suspicions()).to.have.members(['database-moved', 'timeline', 'cluster'])
     await verify()
     expect(await suspicions()).to.eql([])
+  })
+
+  it('are looked at where a server cannot tell its timeline', async () => {
+    await core.sql('CREATE SCHEMA elsewhere')
+    await core.sql(`CREATE FUNCTION elsewhere.pg_current_wal_insert_lsn() RETURNS pg_lsn LANGUAGE plpgsql AS
+      $$ BEGIN RAISE EXCEPTION 'not supported here'; END $$`)
+    const dialectOptions = { options: '-c search_path=elsewhere,pg_catalog,public' }
+    const sequelize = new Sequelize(core.world.databaseUrl, { logging: false, dialectOptions })
+    try {
+      expect(await kinds({ store: openStore(fromSequelize(sequelize), 'elastic_umzug') })).to.eql([])
+    } finally {
+      await sequelize.close()
+    }
   })
 
   it('are looked at by `up` and at the start of a worker, and told as an event', async () => {
