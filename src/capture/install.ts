@@ -5,7 +5,7 @@
 import type { Queryable } from '../ports.ts'
 import type { Store } from '../store/store.ts'
 import { assertCapturable } from './capturable.ts'
-import { apply, difference, forget, gapOf, type Installed, isReplaced, readInstalled } from './installed.ts'
+import { apply, difference, drops, forget, gapOf, type Installed, isReplaced, readInstalled } from './installed.ts'
 import { type LockMode, type TriggerDeps, withTable } from './lock.ts'
 import { joinNeeds, registeredNeeds, type TableNeeds } from './needs.ts'
 import { type Plan, planTable } from './plan.ts'
@@ -84,10 +84,6 @@ function isCurrent(store: Store, { installed, plan, needs }: Look): boolean {
 
 function sameNames(one: readonly string[], other: readonly string[]): boolean {
   return JSON.stringify(one) === JSON.stringify(other)
-}
-
-function drops(store: Store, installed: Installed | undefined, plan: Plan): boolean {
-  return installed !== undefined && difference(store, installed, plan).some((each) => each.startsWith('DROP'))
 }
 
 async function put(store: Store, tx: Queryable, now: Look): Promise<boolean> {

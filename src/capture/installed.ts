@@ -96,6 +96,11 @@ export function difference(store: Store, installed: Installed, plan: Plan): stri
   ]
 }
 
+/** True when triggers have to be dropped for it, which takes the stronger lock. */
+export function drops(store: Store, installed: Installed | undefined, plan: Plan): boolean {
+  return installed !== undefined && difference(store, installed, plan).some((each) => each.startsWith('DROP'))
+}
+
 // What was written into it before is unseen.
 function hasNewChild(store: Store, { number, found, triggers }: Installed, plan: Plan): boolean {
   const ofChildren = plan.triggers.filter(({ event, on }) => event === 'row' && on !== plan.facts)

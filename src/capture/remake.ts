@@ -7,6 +7,7 @@ import type { Store } from '../store/store.ts'
 import {
   apply,
   difference,
+  drops,
   forget,
   gapOf,
   type Installed,
@@ -72,9 +73,8 @@ async function unfit(store: Store, on: Queryable): Promise<Place[]> {
 }
 
 function modeFor(store: Store, { installed, facts, isDouble }: Place): LockMode {
-  const drops = isDouble ||
-    difference(store, installed, planOf(store, installed, facts!)).some((each) => /^DROP/.test(each))
-  return drops ? 'ACCESS EXCLUSIVE' : 'SHARE ROW EXCLUSIVE'
+  const isDropping = isDouble || drops(store, installed, planOf(store, installed, facts!))
+  return isDropping ? 'ACCESS EXCLUSIVE' : 'SHARE ROW EXCLUSIVE'
 }
 
 async function remakeAll(store: Store, tx: Queryable): Promise<void> {
