@@ -5,7 +5,7 @@
 import type { CommandLineAction } from '@rushstack/ts-command-line'
 import type { QueueSelection } from '../commands/aborted.ts'
 import type { QueueStatus } from '../commands/queue.ts'
-import { messageOf } from '../errors.ts'
+import { ElasticUmzugError, messageOf } from '../errors.ts'
 import type { ElasticUmzug } from '../plugin.ts'
 import { redact } from '../redact.ts'
 import { defineAction, type Given } from './actions.ts'
@@ -93,7 +93,12 @@ function clearAction(session: Session): CommandLineAction {
 }
 
 function selectionOf({ names, texts }: Given): QueueSelection {
-  const [reason] = texts('--reason')
+  const [reason, another] = texts('--reason')
+  if (another !== undefined) {
+    throw new ElasticUmzugError('COMMAND_INVALID', '--reason can be given once.', {
+      next: 'give the text that all of them hold',
+    })
+  }
   const targets = [...names, ...texts('--index')]
   return { targets, keys: texts('--key'), ...(reason === undefined ? {} : { reason }) }
 }

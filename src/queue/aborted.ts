@@ -69,15 +69,17 @@ export async function clearKeys(store: Store, filter: AbortedFilter): Promise<Ma
 
 async function inPages(store: Store, filter: AbortedFilter, change: string): Promise<Map<string, number>> {
   const counts = new Map<string, number>()
+  // What is aborted again meanwhile is not meant: there would be no end.
+  const [began] = await store.db.query<{ at: string }>(`SELECT to_json(clock_timestamp()) #>> '{}' AS at`)
   for (;;) {
     // Locked in key order, as a dispatch does: two of them cannot wait for each other.
     const rows = await store.db.query<{ id: string; keys: number }>(
       `WITH held AS MATERIALIZED (
-         SELECT p.version_id, p.key FROM ${store.table.pending} p WHERE ${chosen}
-         ORDER BY p.version_id, p.key LIMIT $4 FOR UPDATE),
+         SELECT p.version_id, p.key FROM ${store.table.pending} p
+         WHERE ${chosen} AND p.aborted_at <= $5::timestamptz ORDER BY p.version_id, p.key LIMIT $4 FOR UPDATE),
        changed AS (${change} WHERE p.version_id = h.version_id AND p.key = h.key RETURNING p.version_id)
        SELECT version_id AS id, count(*)::int AS keys FROM changed GROUP BY version_id`,
-      [...valuesOf(filter), pageSize],
+      [...valuesOf(filter), pageSize, began!.at],
     )
     if (rows.length === 0) return counts
     for (const { id, keys } of rows) counts.set(id, (counts.get(id) ?? 0) + keys)

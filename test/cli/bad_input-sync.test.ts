@@ -74,6 +74,7 @@ describe('bad input: synchronisation', () => {
     }],
     ['status', { CAPTURE: '"sometimes"' }, { code: 'CONFIG_INVALID', says: ['`capture` is sometimes'], next: 'hooks' }],
     ['queue:clear', {}, { code: 'COMMAND_INVALID', exit: 2, says: ['name them'], next: 'npx umzug queue:clear NAME' }],
+    ['queue:clear --all --reason a --reason b', {}, { code: 'COMMAND_INVALID', exit: 2, says: ['--reason', 'once'] }],
     ['queue:clear --reason why --dry-run', {}, { code: 'COMMAND_INVALID', exit: 2, says: ['name them'] }],
     ['queue:retry nope', {}, { code: 'VERSION_UNKNOWN', says: ['"nope"', 'notes@1'], next: 'npx umzug es:list' }],
     ['queue:retry --key 77', {}, { code: 'ABORTED_UNKNOWN', says: ['77'], next: 'npx umzug queue:status' }],

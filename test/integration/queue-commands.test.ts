@@ -1,8 +1,9 @@
 import { expect } from 'chai'
 import type { Events } from '../../src/events.ts'
 import { type ElasticUmzug, elasticUmzug } from '../../src/index.ts'
+import { retryKeys } from '../../src/queue/aborted.ts'
 import type { Version } from '../../src/search/versions.ts'
-import { type Core, createCore, defineBooks, pendingRows, readyVersion } from '../support/core.ts'
+import { type Core, createCore, defineBooks, pendingRows, readyVersion, watchStore } from '../support/core.ts'
 import { rejection } from '../support/rejection.ts'
 
 describe('commands on the queue', () => {
@@ -59,6 +60,19 @@ describe('commands on the queue', () => {
     const rows = await core.sql(`SELECT FROM elastic_umzug.pending WHERE attempts = 0 AND due_at <= now()`)
     expect(rows).to.have.length(10)
     expect((await search.log(1))[0]).to.include({ action: 'queue:retry', state: 'complete' })
+  })
+
+  it('retry ends although documents are aborted again at once', async () => {
+    let statements = 0
+    const store = watchStore(core.store, {
+      async after(sql) {
+        if (!sql.includes('held')) return
+        if (++statements > 3) throw new Error('it does not end')
+        await core.sql(`UPDATE elastic_umzug.pending SET due_at = 'infinity', aborted_at = clock_timestamp()`)
+      },
+    })
+    const counts = await retryKeys(store, { versionIds: versions.map((each) => each.id) })
+    expect([...counts.values()]).to.eql([4, 4])
   })
 
   it('retry takes versions, keys and reasons together', async () => {
