@@ -46,6 +46,8 @@ export interface BadProxy {
   forget(): void
   /** Refuses connections for some time. */
   away(ms: number): Promise<void>
+  /** Whether a request of deletes only is held back on its way to an alias. */
+  holdsDeletes(alias: string): boolean
   /** Resolves when no copy is held back any more. */
   landed(): Promise<void>
   stop(): Promise<void>
@@ -147,6 +149,7 @@ export async function startBadProxy(target: string, random: () => number): Promi
   let server: Server | undefined
   let bulks: Bulk[] = []
   const held = new Set<Promise<unknown>>()
+  const onTheirWay = new Set<Bulk>()
   const serve = async (incoming: IncomingMessage): Promise<Answer | undefined> => {
     const { url: path = '/' } = incoming
     const body = await textOf(incoming)
@@ -175,7 +178,10 @@ export async function startBadProxy(target: string, random: () => number): Promi
       held.add(ended)
     }
     const late = weather === 'late'
-    const sendLater = (ms: number) => hold(sleep(ms).then(send))
+    const sendLater = (ms: number) => {
+      onTheirWay.add(bulk)
+      hold(sleep(ms).then(() => (onTheirWay.delete(bulk), send())))
+    }
     const answering = fates[fate]!({ random, timeoutMs, late, send, sendLater })
     hold(answering)
     const told = await answering
@@ -215,6 +221,9 @@ export async function startBadProxy(target: string, random: () => number): Promi
       await sleep(ms)
       await open()
     },
+    // An index operation in the same request keeps the cluster from making an index for the deletes.
+    holdsDeletes: (alias) =>
+      [...onTheirWay].some((each) => each.alias === alias && /^(?:\{"delete".*\n)+$/.test(each.body)),
     async landed() {
       while (held.size > 0) await Promise.all(held)
     },

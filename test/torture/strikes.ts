@@ -124,7 +124,11 @@ const strikes: Record<Strike, Blow> = {
     return 'done'
   },
   // As a drop will do it, under the run lock, but for its patience: what is on its way to the index meets nothing.
-  async drop({ library }, { whom }) {
+  async drop({ library, proxy }, { whom }) {
+    const holds = (each: { physical: string }) => proxy.holdsDeletes(`${each.physical}.write`)
+    const spares = async () => await library.sql<{ physical: string }>(spareVersions)
+    // The moment that matters is when something is on its way; if none comes, any will do.
+    await waitFor(async () => (await spares()).some(holds), { timeoutMs: 3_000, everyMs: 10 }).catch(() => {})
     const client = new pg.Client({ connectionString: library.databaseUrl })
     client.on('error', () => {})
     await client.connect()
@@ -132,7 +136,7 @@ const strikes: Record<Strike, Blow> = {
       await client.query('BEGIN')
       await client.query(runLock)
       const { rows } = await client.query<{ physical: string }>(spareVersions)
-      const spare = oneOf(rows, whom)
+      const spare = rows.find(holds) ?? oneOf(rows, whom)
       if (!spare) return undefined
       await client.query(
         `UPDATE elastic_umzug.index_versions SET state = 'dropped', dropped_at = clock_timestamp() WHERE physical = $1`,
