@@ -113,7 +113,10 @@ export function indexCommands(base: Base, within?: Run): IndexCommands {
       const chosen = targets.length > 0 ? targets : base.definitions.map((each) => each.name)
       tellNone(options, chosen)
       if (options.dryRun) return await tell(options, () => planActivate(base, chosen))
-      return await command('es:activate', options, (deps) => eachOf(chosen, (each) => activate(deps, each)))
+      return await command('es:activate', options, async (deps) => {
+        await lookNow(base, deps.onLine, deps.signal)
+        return await eachOf(chosen, (each) => activate(deps, each))
+      })
     },
   }
 }

@@ -7,6 +7,7 @@ import { aliasTargets, swapAlias } from './aliases.ts'
 import type { LifecycleDeps } from './lifecycle.ts'
 import { assertPhysical, refresh } from './physical.ts'
 import { stopped } from './populate.ts'
+import { listSuspicions } from './suspicions.ts'
 import { listVersions, readAlias, readVersion, recordActive, retryAborted, type Version } from './versions.ts'
 
 /** How long an activation waits for a version that only other processes can bring up to date. */
@@ -22,6 +23,7 @@ export async function activateVersion(deps: LifecycleDeps, given: Version): Prom
   assertComplete(version)
   await assertPhysical(deps.search, version)
   await assertCaughtUp(deps, version)
+  await assertUnsuspected(deps, version)
   await refresh(deps.search, version.physical)
   deps.assertHeld()
   const before = await swapAlias(deps.search, version)
@@ -98,6 +100,15 @@ async function assertCaughtUp(deps: LifecycleDeps, version: Version): Promise<vo
       next: 'npx umzug queue:status',
     })
   }
+}
+
+// What a restore took from the index or the rows is in no queue. Later ones are not concerned: they were built after it.
+async function assertUnsuspected({ store }: LifecycleDeps, { index, number, physical }: Version): Promise<void> {
+  const found = (await listSuspicions(store)).find((each) => each.versions.includes(physical))
+  if (!found) return
+  throw new ElasticUmzugError('VERSION_NOT_READY', `${physical} may differ from its rows: ${found.message}.`, {
+    next: `npx umzug es:verify ${index}@${number} --repair`,
+  })
 }
 
 /** Makes the rows say what the alias says, for every index: a crash may have come between the two. */

@@ -9,7 +9,7 @@ import { markerName, readMark } from '../../src/search/marker-search.ts'
 import { listSuspicions } from '../../src/search/suspicions.ts'
 import { registerVersion, type Version } from '../../src/search/versions.ts'
 import { openStore } from '../../src/store/store.ts'
-import { type Core, createCore, readyVersion, watchSearch, write } from '../support/core.ts'
+import { type Core, createCore, defineBooks, readyVersion, watchSearch, write } from '../support/core.ts'
 import { pluginOf } from '../support/plugin.ts'
 import { rejection } from '../support/rejection.ts'
 import { waitFor } from '../support/wait.ts'
@@ -214,6 +214,21 @@ describe('markers in the database and in Elasticsearch', () => {
     await waitFor(() => told.length > 0)
     await plugin.stop()
     expect(told).to.eql(['database-behind'])
+  })
+
+  it('keep the alias from a version that may differ, and not from one that is built after that', async () => {
+    await core.sql('UPDATE elastic_umzug.search_marks SET n = n - 2')
+    await pluginOf(core, { config: { indexes: [defineBooks('second')] } }).up()
+    const alias = `${core.world.prefix}books`
+    const pointed = async () => Object.keys(await core.client.indices.getAlias({ name: alias }))
+    expect(await pointed()).to.eql([`${alias}-2`])
+    const error = await rejection(pluginOf(core).versions.activate(['books@1']))
+    expect(error).to.include({ code: 'VERSION_NOT_READY', next: 'npx umzug es:verify books@1 --repair' })
+    expect(error.message).to.contain('books-1 may differ from its rows: the database was restored')
+    expect(await pointed()).to.eql([`${alias}-2`])
+    await pluginOf(core).versions.verify(['books@1'], { repair: true })
+    await pluginOf(core).versions.activate(['books@1'])
+    expect(await pointed()).to.eql([`${alias}-1`])
   })
 
   it('that cannot be looked at stop nothing', async () => {
