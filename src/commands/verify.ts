@@ -10,7 +10,7 @@ import type { Source } from '../ports.ts'
 import { type Difference, faultOf } from '../search/compare.ts'
 import { highestMarked } from '../search/marker.ts'
 import { findVersion } from '../search/lifecycle.ts'
-import { assertPhysical, checkCluster, countDocuments } from '../search/physical.ts'
+import { assertPhysical, checkCluster, countDocuments, storesAsSent } from '../search/physical.ts'
 import { type CheckDeps, type Checked, checkVersion, type Faults, sumOf } from '../search/repair.ts'
 import { clearSuspicions, momentNow, sinceNoted } from '../search/suspicions.ts'
 import { listVersions, type Version } from '../search/versions.ts'
@@ -142,8 +142,10 @@ async function verifyOne(base: Base, run: Run, { version, source }: Target, opti
   await assertPhysical(base.needSearch(), version)
   const began = await momentNow(store)
   const repair = options.repair ?? false
-  const contents = hasContents(version)
-  if (!contents) run.say(`${version.physical}: its mappings change what is stored, so keys are compared, not contents`)
+  const contents = storesAsSent(version.definition)
+  if (!contents) {
+    run.say(`${version.physical}: its definition changes what is stored, so keys are compared, not contents`)
+  }
   const progress = await followed(base, version)
   const checked = await checkVersion(checkDeps(base, run, true), version, source, {
     contents,
@@ -180,18 +182,6 @@ export function checkDeps(base: Base, { signal, say }: Run, work: boolean): Chec
     enqueue: async (versionId, keys) =>
       await enqueue(base.store, versionId, keys, { origin: await markNow(base.store), madeAt: 'now' }),
   }
-}
-
-// With parts left out or made up by Elasticsearch, the stored document is not what was sent.
-function hasContents({ definition: { mappings, settings } }: Version): boolean {
-  const source = (mappings._source ?? {}) as {
-    enabled?: unknown
-    includes?: unknown
-    excludes?: unknown
-    mode?: unknown
-  }
-  const isChanged = JSON.stringify(settings).includes('source.mode')
-  return String(source.enabled ?? true) === 'true' && !source.includes && !source.excludes && !source.mode && !isChanged
 }
 
 async function followed(base: Base, version: Version): Promise<{ add(size: number): void; total(): number }> {

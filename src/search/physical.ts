@@ -129,10 +129,27 @@ export async function assertPhysical(search: SearchClient, version: Version): Pr
   })
 }
 
-function flatSettings({ settings }: Snapshot): Settings {
-  const { index, ...rest } = settings as { index?: Settings }
-  const flat = { ...rest, ...index }
-  return Object.fromEntries(Object.entries(flat).map(([key, value]) => [key.replace(/^index\./, ''), value]))
+/** The settings of a definition, by names of one level without `index.`, however they were nested. */
+export function flatSettings({ settings }: Pick<Snapshot, 'settings'>): Settings {
+  return Object.fromEntries(flattened(settings).map(([name, value]) => [name.replace(/^index\./, ''), value]))
+}
+
+function flattened(settings: Settings): [string, unknown][] {
+  return Object.entries(settings).flatMap(([name, value]) =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? flattened(value as Settings).map(([inner, each]): [string, unknown] => [`${name}.${inner}`, each])
+      : [[name, value]]
+  )
+}
+
+/** Whether the cluster stores documents as they were sent: neither leaves anything out of `_source` nor adds to it. */
+export function storesAsSent({ mappings, settings }: Pick<Snapshot, 'mappings' | 'settings'>): boolean {
+  const { enabled = true, includes, excludes, mode } = (mappings._source ?? {}) as Settings
+  const flat = flatSettings({ settings })
+  const rewrites = ['logsdb', 'time_series'].includes(String(flat.mode)) ? 'synthetic' : 'stored'
+  const isStored = (mode ?? flat['mapping.source.mode'] ?? rewrites) === 'stored'
+  const isPiped = [flat.default_pipeline, flat.final_pipeline].some((each) => (each ?? '_none') !== '_none')
+  return String(enabled) === 'true' && !includes && !excludes && isStored && !isPiped
 }
 
 // Rule 12 of the protocol: deletes are remembered for longer than any claim lives, a second net below the claims.

@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { assertDistinct, canonicalJson, defineIndex, type DefinitionOptions } from '../../src/search/definition.ts'
+import { flatSettings, storesAsSent } from '../../src/search/physical.ts'
 import { definitionAlias, readAlias, writeAlias } from '../../src/search/versions.ts'
 import { bookSource } from '../support/simple_source.ts'
 
@@ -87,5 +88,40 @@ describe('names of a version', () => {
       'qa_books-7.write',
       'qa_books~1a2b3c4d',
     ])
+  })
+})
+
+describe('settings of a definition', () => {
+  const kept = (settings: Record<string, unknown>, mappings: Record<string, unknown> = {}) =>
+    storesAsSent({ settings, mappings })
+
+  it('are the same ones however they are nested', () => {
+    const flat = { number_of_shards: 2, 'analysis.filter.x.stopwords': ['a'] }
+    const nested = { index: { number_of_shards: 2 }, analysis: { filter: { x: { stopwords: ['a'] } } } }
+    expect(flatSettings({ settings: nested })).to.eql(flat)
+    expect(flatSettings({ settings: { 'index.number_of_shards': 2, 'index.analysis': nested.analysis } })).to.eql(flat)
+  })
+
+  it('tell whether documents are stored as they are sent', () => {
+    const changing = [
+      { index: { mapping: { source: { mode: 'synthetic' } } } },
+      { 'index.mapping': { source: { mode: 'disabled' } } },
+      { mapping: { 'source.mode': 'synthetic' } },
+      { index: { mode: 'logsdb' } },
+      { mode: 'time_series' },
+      { index: { default_pipeline: 'p' } },
+      { 'index.final_pipeline': 'p' },
+    ]
+    for (const each of changing) expect(kept(each), JSON.stringify(each)).to.equal(false)
+    for (const each of [{ enabled: 'false' }, { excludes: ['a'] }, { includes: ['a'] }, { mode: 'synthetic' }]) {
+      expect(kept({}, { _source: each }), JSON.stringify(each)).to.equal(false)
+    }
+    const keeping = [
+      {},
+      { index: { mode: 'standard', default_pipeline: '_none', mapping: { total_fields: { limit: 9 } } } },
+      { mode: 'logsdb', 'mapping.source.mode': 'stored' },
+    ]
+    for (const each of keeping) expect(kept(each), JSON.stringify(each)).to.equal(true)
+    expect(kept({}, { _source: { enabled: true } })).to.equal(true)
   })
 })
