@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import { expect } from 'chai'
 import { type Options as SequelizeOptions, Sequelize } from 'sequelize'
 import { installCapture } from '../../adapters/sequelize/capture.ts'
@@ -7,6 +8,7 @@ import type { OnBypass } from '../../src/config.ts'
 import { marginMs, watchMs } from '../../src/ports.ts'
 import { registerVersion } from '../../src/search/versions.ts'
 import { openStore } from '../../src/store/store.ts'
+import { startCli } from '../support/cli.ts'
 import { createWorld, waitFor, type World } from '../support/world.ts'
 import { book, defineModels, definitionsOf, type Library, openLibrary, reads } from './capture.world.ts'
 
@@ -83,6 +85,29 @@ describe('raw statements: what is done about them', () => {
     const { run } = open()
     await run(`INSERT INTO tags (label) VALUES ('${'x'.repeat(1_000_001)}')`)
     expect(await tables()).to.include('public.tags whole').and.not.include('public.authors whole')
+  })
+
+  const withoutParser = async (...args: string[]): Promise<string[]> => {
+    const program = fileURLToPath(new URL('bypass-unread.child.ts', import.meta.url))
+    const { stdout } = await startCli([world.databaseUrl, ...args], { program }).ended
+    return JSON.parse(stdout)
+  }
+
+  it('capture: where the parser cannot be loaded, every table named is recorded; told once, with the reason', async () => {
+    const sql = ['1', '2'].map((pages) => `UPDATE books SET title = 'x' WHERE pages = ${pages}`)
+    const told = await withoutParser('capture', ...sql, `BEGIN; DELETE FROM reviews; COMMIT`)
+    expect((await library.snapshot()).get('books')!.filter(({ title }) => title === 'x')).to.have.length(2)
+    expect(await tables()).to.include.members(['public.books whole', 'public.reviews whole'])
+      .and.not.include('public.slots whole')
+    expect(told.filter((line) => line.includes('libpg-query cannot be loaded'))).to.have.length(1)
+    expect(told[0]).to.include('no such file')
+  })
+
+  it('error: where the parser cannot be loaded, what names a table is refused', async () => {
+    const told = await withoutParser('error', `UPDATE books SET title = 'x'`, `INSERT INTO shelves VALUES ('D')`)
+    expect(told).to.have.length(1)
+    expect(told[0]).to.include('CAPTURE_BYPASSED').and.include('libpg-query cannot be loaded')
+    expect((await library.snapshot()).get('shelves')).to.have.length(4)
   })
 
   it('warn: told once, and left alone', async () => {

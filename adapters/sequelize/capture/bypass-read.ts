@@ -56,6 +56,8 @@ export interface Reading {
   kind: string
   /** Code and statements that are not read; any table that they name may be written. */
   unread: readonly string[]
+  /** Why no statement at all can be read, if so. */
+  trouble?: string
   /** True when it ends or begins transactions by itself. */
   isFixed: boolean
   /** True when it only says what is written later, under a name. */
@@ -90,10 +92,17 @@ const mostKept = 500
 const longestKept = 4_000
 const kept = new Map<string, Reading | undefined>()
 
-/** Reads a text; undefined when it writes nothing. */
+/** Reads a text; undefined when it writes nothing. Without the parser, as in a bundled application, none is read. */
 export async function readWrites(sql: string): Promise<Reading | undefined> {
   if (kept.has(sql)) return kept.get(sql)
-  const parser = await (loading ??= load())
+  let parser: Parser
+  try {
+    parser = await (loading ??= load())
+  } catch (error) {
+    // Tried again by the next one: not every reason lasts.
+    loading = undefined
+    return { ...unreadable(sql), trouble: `libpg-query cannot be loaded: ${String(error)}` }
+  }
   const reading = read(parser, sql)
   if (sql.length <= longestKept) {
     if (kept.size >= mostKept) kept.delete(kept.keys().next().value!)
@@ -114,8 +123,12 @@ function read(parser: Parser, sql: string): Reading | undefined {
     return understand(parser, sql)
   } catch {
     // Wrong, or the server knows more than this parser, or allows itself a deeper stack.
-    return { ...nothing, kind: 'statement that cannot be read', unread: [sql] }
+    return unreadable(sql)
   }
+}
+
+function unreadable(sql: string): Reading {
+  return { ...nothing, kind: 'statement that cannot be read', unread: [sql] }
 }
 
 function understand(parser: Parser, sql: string): Reading | undefined {

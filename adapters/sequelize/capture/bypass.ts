@@ -124,6 +124,7 @@ function decide(bypass: Bypass, call: Call, planned: Planned): (() => Promise<Re
   const how = bypass.onBypass()
   if (!plan) return undefined
   if (how === 'error') throw bypassed(bypass, planned)
+  if (how === 'capture') tellTrouble(bypass, call, planned.reading)
   if (plan.how === 'unseen' || how === 'warn') {
     warn(bypass, call, planned, 'is not recorded, and its documents stay as they are')
     return undefined
@@ -187,11 +188,24 @@ function warn(bypass: Bypass, { warned }: Call, planned: Planned, what: string):
   bypass.onWarning(`A raw ${kind} (${names}) ${what}. ${adviceOf(bypass, planned)}`)
 }
 
+function tellTrouble(bypass: Bypass, { warned }: Call, { trouble }: Reading): void {
+  if (trouble === undefined || warned.has(trouble)) return
+  warned.add(trouble)
+  bypass.onWarning(
+    `No raw statement can be read, so each is recorded as a change of every table that it names. ${trouble}. ${noParser}`,
+  )
+}
+
+const noParser = 'Where the application is bundled, leave libpg-query out of the bundle and install it beside'
+
 function bypassed(bypass: Bypass, planned: Planned): ElasticUmzugError {
+  const { kind, trouble } = planned.reading
   return new ElasticUmzugError(
     'CAPTURE_BYPASSED',
-    `A raw ${planned.reading.kind} (${namesOf(planned)}) was refused: it does not come through a model.`,
-    { next: adviceOf(bypass, planned) },
+    `A raw ${kind} (${namesOf(planned)}) was refused: it does not come through a model.${
+      trouble ? ` ${trouble}.` : ''
+    }`,
+    { next: trouble ? noParser : adviceOf(bypass, planned) },
   )
 }
 
