@@ -3,6 +3,7 @@
  * it waits with growing pauses and smaller batches while the others go on.
  * @module
  */
+import { ElasticUmzugError } from '../errors.ts'
 import { createOutage, pauseMs } from './outage.ts'
 import { type BatchSize, createBatchSize, createPace, type Pace } from './pace.ts'
 import { type BatchResult, processBatch, type ProcessDeps, type Served, type Trouble } from './process.ts'
@@ -117,14 +118,21 @@ function succeeded({ options, pace }: Shared, lane: Lane, { sent, claimed, ms }:
 
 function troubled({ options, pace, outage }: Shared, lane: Lane, { scope, reason }: Trouble, claimed: number): void {
   // A row that cannot be read, or a request that is too large, is found by halves; the others go on without it.
-  if (scope !== 'search' && claimed > 1) return lane.size.halve(claimed)
+  if ((scope === 'rows' || scope === 'size') && claimed > 1) return lane.size.halve(claimed)
   const retryInMs = pause(options, lane)
+  if (scope === 'index') options.emitter.emit('queue:worker:error', { error: shut(lane.served, reason) })
   if (scope !== 'search') return
   lane.away = true
   lane.size.ease()
   pace.overloaded()
   options.emitter.emit('queue:search:away', { reason, retryInMs })
   outage.suspect()
+}
+
+function shut({ version }: Served, reason: string): ElasticUmzugError {
+  return new ElasticUmzugError('SEARCH_FAILED', `${version.physical} does not take writes: ${reason}`, {
+    next: `open it to writes again; where it is lost: npx umzug es:create ${version.index} --force, then npx umzug up`,
+  })
 }
 
 function pause({ clock }: LaneOptions, lane: Lane): number {

@@ -6,7 +6,7 @@
 import { messageOf } from '../errors.ts'
 import type { Emitter } from '../events.ts'
 import type { Clock, Documents, SearchClient, Source } from '../ports.ts'
-import { deadlineOf, deleteLine, isLoad, isUncertain, type Refusal, sendBulk } from '../search/bulk.ts'
+import { deadlineOf, deleteLine, isLoad, isShut, isUncertain, type Refusal, sendBulk } from '../search/bulk.ts'
 import { drawNumber } from '../search/clock.ts'
 import { type Version, writeAlias } from '../search/versions.ts'
 import type { Store } from '../store/store.ts'
@@ -30,9 +30,9 @@ export interface Served {
   source: Source
 }
 
-/** Why a batch was not written: the cluster, the rows of this version, or the size of the batch. */
+/** Why a batch was not written: the cluster, the index or the rows of this version, or the size of the batch. */
 export interface Trouble {
-  scope: 'search' | 'rows' | 'size'
+  scope: 'search' | 'index' | 'rows' | 'size'
   reason: string
 }
 
@@ -180,8 +180,15 @@ async function finish(
       return fault ? [{ ...each, ...fault }] : []
     }),
   )
-  const load = refusals.find((each) => isLoad(each) || isUncertain(each))
-  return load ? { trouble: { scope: 'search', reason: load.reason } } : {}
+  return troubleAmong(refusals)
+}
+
+// An index that is lost or closed is the trouble of its own version: the cluster may be well.
+function troubleAmong(refusals: readonly Refusal[]): { trouble?: Trouble } {
+  const load = refusals.find((each) => isUncertain(each) || isLoad(each) && !isShut(each))
+  if (load) return { trouble: { scope: 'search', reason: load.reason } }
+  const shut = refusals.find(isShut)
+  return shut ? { trouble: { scope: 'index', reason: shut.reason } } : {}
 }
 
 async function giveBack(

@@ -23,9 +23,14 @@ export interface Refusal {
   reason: string
 }
 
-/** Whether a refusal is no document's fault: the cluster is too busy, or the index is closed, blocked or gone. */
-export function isLoad({ status, type }: Refusal): boolean {
-  return status === 429 || status === 403 || status === 404 || type === 'index_closed_exception'
+/** Whether a refusal is no document's fault: the cluster is too busy, or the index does not take writes. */
+export function isLoad(refusal: Refusal): boolean {
+  return refusal.status === 429 || isShut(refusal)
+}
+
+/** Whether the index does not take writes: it is closed, blocked, forbidden or gone. */
+export function isShut({ status, type }: Refusal): boolean {
+  return status === 403 || status === 404 || type === 'index_closed_exception'
 }
 
 /** Whether a line may have been written, or still be, although an error came back for it. */

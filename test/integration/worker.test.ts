@@ -294,6 +294,25 @@ describe('worker', () => {
     expect(await core.sql('SELECT FROM elastic_umzug.changes WHERE sweep')).to.have.length(2)
   })
 
+  it('goes on at full pace though one index is lost and one is closed, and says which', async () => {
+    const closed = await readyVersion(core, defineBooks('closed'))
+    const kept = await readyVersion(core, defineBooks('kept'))
+    await core.client.indices.delete({ index: version.physical })
+    await core.client.indices.close({ index: closed.physical })
+    const [away, errors] = [heard('queue:search:away'), heard('queue:worker:error') as Events['queue:worker:error'][]]
+    const told = ({ physical }: Version) =>
+      errors.filter((each) => String(each.error).includes(`${physical} does not take writes`)).length
+    start({ definitions: ['closed', 'kept'].map((each) => defineBooks(each)).concat(core.books), batchSize: 5 })
+    await write(core, Array.from({ length: 20 }, (_, at) => ({ id: at, title: 't' })))
+    await waitFor(() => told(version) > 1 && told(closed) > 1)
+    await insync(kept)
+    expect(away).to.eql([])
+    expect((await pendingRows(core)).every((each) => each.attempts === 0 && !each.aborted)).to.equal(true)
+    await core.client.indices.open({ index: closed.physical })
+    await insync(closed)
+    expect(await titles(core, closed.physical)).to.eql(await rowTitles(core))
+  })
+
   it('drains without waiting for aborted keys, while workers of the application work too', async () => {
     start({ maxAttempts: 1 })
     await write(core, [{ id: 1, title: 'refused' }, { id: 2, title: 'b' }])
