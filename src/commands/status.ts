@@ -53,7 +53,7 @@ export interface AliasStatus {
   targets: string[] | null
 }
 
-/** Changes that were committed and not dispatched yet. */
+/** Changes that were committed and no dispatch took yet. */
 export interface WaitingChanges {
   /** How many; counted up to 10,000. */
   changes: number
@@ -192,7 +192,8 @@ async function aliasesOf({ search }: Base, versions: readonly Version[]): Promis
 }
 
 // There may be millions: that there are many is all that anybody needs to know, and of each table the first is the oldest.
-// Sweeps wait for those who serve their version, and are told of with it.
+// Sweeps wait for those who serve their version, and are told of with it. What goes on in pages was taken already, however
+// long ago it was made.
 async function waitingChanges({ db, table: { changes } }: Store): Promise<WaitingChanges> {
   const [row] = await db.query<WaitingChanges>(
     `WITH RECURSIVE tables (name) AS (
@@ -201,10 +202,10 @@ async function waitingChanges({ db, table: { changes } }: Store): Promise<Waitin
        SELECT (SELECT c.table_name FROM ${changes} c WHERE c.table_name > t.name ORDER BY c.table_name LIMIT 1)
        FROM tables t WHERE t.name IS NOT NULL
      ), firsts AS (
-       SELECT (SELECT c.made_at FROM ${changes} c WHERE c.table_name = t.name AND NOT c.sweep
+       SELECT (SELECT c.made_at FROM ${changes} c WHERE c.table_name = t.name AND NOT c.sweep AND c.cursor IS NULL
          ORDER BY c.table_name, c.id LIMIT 1) AS made_at FROM tables t
      )
-     SELECT (SELECT count(*) FROM (SELECT FROM ${changes} WHERE NOT sweep LIMIT 10000) c)::int AS changes,
+     SELECT (SELECT count(*) FROM (SELECT FROM ${changes} WHERE NOT sweep AND cursor IS NULL LIMIT 10000) c)::int AS changes,
        coalesce(greatest(0, extract(epoch FROM clock_timestamp() - min(made_at)) * 1000), 0)::float8 AS "oldestMs" FROM firsts`,
   )
   return row!
