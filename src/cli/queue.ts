@@ -99,8 +99,12 @@ function selectionOf({ names, texts }: Given): QueueSelection {
       next: 'give the text that all of them hold',
     })
   }
-  const targets = [...names, ...texts('--index')]
-  return { targets, keys: texts('--key'), ...(reason === undefined ? {} : { reason }) }
+  return {
+    targets: names,
+    indexes: texts('--index'),
+    keys: texts('--key'),
+    ...(reason === undefined ? {} : { reason }),
+  }
 }
 
 // A program that reads the JSON wants nothing else there.

@@ -12,6 +12,8 @@ import type { Base, CommandOptions } from './base.ts'
 export interface QueueSelection {
   /** Names of indexes (all their versions), `name@N`, or physical names. */
   targets?: readonly string[]
+  /** The same, to leave out of those what none of these mean. */
+  indexes?: readonly string[]
   /** Keys of documents. */
   keys?: readonly string[]
   /** Text that the reason must hold. */
@@ -43,19 +45,19 @@ export interface AbortedCount {
 /** The versions of a selection. Throws `VERSION_UNKNOWN` with those there are. */
 export async function selectVersions(
   { store, prefix }: Base,
-  { targets = [] }: QueueSelection,
+  { targets = [], indexes = [] }: QueueSelection,
 ): Promise<Version[]> {
   const versions = await listVersions(store, prefix)
-  const isMeant = (target: string) => ({ index, number, physical }: Version) =>
-    [index, `${index}@${number}`, physical].includes(target)
-  const unknown = targets.find((target) => !versions.some(isMeant(target)))
+  const isMeant = ({ index, number, physical }: Version, by: readonly string[]) =>
+    by.length === 0 || [index, `${index}@${number}`, physical].some((each) => by.includes(each))
+  const unknown = [...targets, ...indexes].find((target) => !versions.some((each) => isMeant(each, [target])))
   if (unknown !== undefined) {
     const known = versions.map((each) => `${each.index}@${each.number}`).join(', ') || 'none'
     throw new ElasticUmzugError('VERSION_UNKNOWN', `There is no index or version "${unknown}"; there are: ${known}.`, {
       next: 'npx umzug es:list',
     })
   }
-  return targets.length === 0 ? versions : versions.filter((each) => targets.some((target) => isMeant(target)(each)))
+  return versions.filter((each) => isMeant(each, targets) && isMeant(each, indexes))
 }
 
 /**
@@ -75,7 +77,7 @@ export async function retryAborted(base: Base, options: AbortedOptions): Promise
  * when neither versions nor keys nor `all` are given, and as `retryAborted` does; then nothing was changed.
  */
 export async function clearAborted(base: Base, options: ClearOptions): Promise<AbortedCount[]> {
-  if (!options.all && !options.targets?.length && !options.keys?.length) {
+  if (!options.all && !options.targets?.length && !options.indexes?.length && !options.keys?.length) {
     throw new ElasticUmzugError(
       'COMMAND_INVALID',
       'queue:clear forgets documents that are wrong in the index: name them.',
@@ -103,7 +105,7 @@ async function change(
   await assertKnown(base, filter)
   if (options.dryRun) return countsOf(versions, await countAborted(base.store, filter))
   // Not under the run lock: a build of hours must not keep it waiting, and any two of these may run at once.
-  const run = { ...options, exclusive: false, target: options.targets?.join(' ') ?? '' }
+  const run = { ...options, exclusive: false, target: [...options.targets ?? [], ...options.indexes ?? []].join(' ') }
   return await base.run(name, run, async ({ action, say }) => {
     const counts = await work(filter)
     action.count('documents', sumOf(counts))

@@ -24,6 +24,8 @@ describe('the queue on the command line', () => {
     const listed = await run('queue:status', '--aborted', '--key', '7', '--key', '9')
     expect(listed.stdout).to.match(/document 7 aborted: too large\n.*document 9 aborted: too large\n$/)
     const [name] = listed.stdout.split('\n')[1]!.split(' ')
+    const [another] = (await run('queue:status')).stdout.split('\n').map((line) => line.split(' ')[0])
+      .filter((each) => each !== 'index' && each !== name)
     const dry = await run('queue:retry', name!, '--dry-run', '--reason', 'large')
     expect(dry.stdout).to.equal(`${name}-1: 3 documents would be tried again\n`)
     const retried = await run('queue:retry', `${name}@1`, '--key', '7', '--json')
@@ -34,6 +36,8 @@ describe('the queue on the command line', () => {
       'error COMMAND_INVALID: queue:clear forgets documents that are wrong in the index: name them.\n' +
       '  next: npx umzug queue:clear NAME, or with --key KEY, or --all for every aborted document\n',
     ])
+    const narrowed = await run('queue:retry', name!, '--index', another!, '--dry-run')
+    expect(narrowed.stdout).to.equal('no document is aborted\n')
     const cleared = await run('queue:clear', '--index', name!)
     expect(cleared.stdout).to.contain(`${name}-1: 2 documents are forgotten`)
   })

@@ -83,6 +83,13 @@ describe('commands on the queue', () => {
     expect(await abortedKeys(versions[1]!)).to.eql(['3', '4'])
   })
 
+  it('names and indexes narrow each other', async () => {
+    expect(await search.queue.retry({ targets: ['books@1'], indexes: ['books@2'] })).to.eql([])
+    expect(await search.queue.retry({ targets: ['books@1', 'books@2'], indexes: ['books@2'] })).to.eql([at(2, 4)])
+    expect(await search.queue.clear({ indexes: ['books'] })).to.eql([at(1, 4)])
+    expect(await rejection(search.queue.clear({ indexes: ['nowhere'] }))).to.include({ code: 'VERSION_UNKNOWN' })
+  })
+
   it('a dry run counts, changes nothing and records nothing', async () => {
     const actions = (await search.log()).length
     expect(await search.queue.retry({ dryRun: true, keys: ['4'] })).to.eql([at(1, 1), at(2, 1)])
