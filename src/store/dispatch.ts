@@ -108,7 +108,7 @@ ${takeChanges(store)}
       EXECUTE 'SELECT array_agg(k.key) FILTER (WHERE k.key IS NOT NULL) FROM (' ||
         CASE WHEN whole THEN target.entry ->> 'allKeys' ELSE target.entry ->> 'keys' END || ') k'
         INTO page USING changed, target.cursor, page_size;
-    EXCEPTION WHEN OTHERS THEN
+    EXCEPTION WHEN OTHERS OR assert_failure THEN
       -- A migration took away or changed what an old version reads, or SQL of its own fails over what it finds: that version
       -- cannot go on, all others must. Anything else (a deadlock, a full disk) passes, and the whole dispatch is tried
       -- again; what is beyond a limit (class 54), with fewer changes, until it is the fault of one.

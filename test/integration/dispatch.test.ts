@@ -188,8 +188,11 @@ describe('dispatch', () => {
 
   it('goes on for the others when the SQL of one version fails over what it finds', async () => {
     await core.sql(`CREATE FUNCTION complain() RETURNS text LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no'; END $$`)
+    await core.sql(`CREATE FUNCTION claim() RETURNS text LANGUAGE plpgsql AS $$ BEGIN ASSERT false, 'untrue'; END $$`)
     const two = `SELECT (SELECT n::text FROM generate_series(1, 2) n) AS key`
-    const failing = [two, 'SELECT complain() AS key'].map((keys) => register([{ ...bookDependencies[0]!, keys }]))
+    const failing = [two, 'SELECT complain() AS key', 'SELECT claim() AS key'].map((keys) =>
+      register([{ ...bookDependencies[0]!, keys }])
+    )
     const ids = (await Promise.all(failing)).map((each) => each.id)
     const current = await register()
     await write(core, [{ id: 1, title: 'a' }])
@@ -199,6 +202,7 @@ describe('dispatch', () => {
     expect(faults.map((each) => each.dependencyError)).to.have.members([
       'more than one row returned by a subquery used as an expression',
       'no',
+      'untrue',
     ])
   })
 
