@@ -13,6 +13,7 @@ import { ElasticUmzugError } from '../../src/errors.ts'
 import type { Definition } from '../../src/search/definition.ts'
 import { marginMs, watchMs } from '../../src/ports.ts'
 import { quoteTable } from '../../src/sql.ts'
+import { manyText } from './capture/cascade.ts'
 import type { Catalog } from './capture/catalog.ts'
 import { type Bypass, interceptQueries } from './capture/bypass.ts'
 import { insertWhole } from './capture/changes.ts'
@@ -174,6 +175,7 @@ function bypassOf(installation: Installation): Bypass {
     onWarning: (line) => installation.members.forEach((each) => each.onWarning?.(line)),
     wake: (transaction) => afterCommit(transaction, waking, () => wake(installation)),
     afterWrite: (tables, session, planned) => afterWrite(installation, { tables, session, planned }),
+    onMany: (table) => warnOnce(installation, manyText(table)),
     explain: (error) => explain(error, installation),
   }
 }
@@ -253,7 +255,15 @@ type View = Pick<Capture, 'catalog' | 'watch'>
 
 function captureOf(installation: Installation, view: View, self: QueryInterfaceLike): Capture {
   const { changes, waking } = installation
-  return { ...view, sequelize: self.sequelize, queryInterface: self, changes, waking, wake: () => wake(installation) }
+  return {
+    ...view,
+    sequelize: self.sequelize,
+    queryInterface: self,
+    changes,
+    waking,
+    wake: () => wake(installation),
+    onMany: (table) => warnOnce(installation, manyText(table)),
+  }
 }
 
 function wake({ members }: Installation): void {
@@ -262,12 +272,16 @@ function wake({ members }: Installation): void {
 
 function warnOfUnfit(installation: Installation, catalog: Catalog, watch: Watch): void {
   for (const id of watch.keys()) {
-    if (!catalog.unfit(id) || installation.warned.has(id)) continue
-    installation.warned.add(id)
-    const line =
-      `Writes to ${id} are not captured: it is a view or has rules. Their documents change only with a new version.`
-    installation.members.forEach((each) => each.onWarning?.(line))
+    if (!catalog.unfit(id)) continue
+    const why = 'it is a view or has rules. Their documents change only with a new version.'
+    warnOnce(installation, `Writes to ${id} are not captured: ${why}`)
   }
+}
+
+function warnOnce({ warned, members }: Installation, line: string): void {
+  if (warned.has(line)) return
+  warned.add(line)
+  members.forEach((each) => each.onWarning?.(line))
 }
 
 function explain(error: unknown, { schema }: Installation): never {

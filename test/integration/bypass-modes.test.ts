@@ -110,6 +110,36 @@ describe('raw statements: what is done about them', () => {
     expect((await library.snapshot()).get('shelves')).to.have.length(4)
   })
 
+  const most = 100_000
+  const many = (added: number) =>
+    library.outside.query(
+      `INSERT INTO books (title, author_id) SELECT 'many', 1 FROM generate_series(1, ${most + added})`,
+    )
+  it('of more rows that move than are known one by one, raw or of a static method, the table is recorded; told once', async () => {
+    await many(1)
+    const { run, models, warnings } = open()
+    await run(`UPDATE books SET author_id = 4 WHERE title = 'many'`)
+    await models.Book.update({ authorId: 3 }, { where: { authorId: 4 } })
+    expect(await tables()).to.deep.equal(['public.books whole', 'public.books whole'])
+    expect(warnings).to.have.length(1)
+    expect(warnings[0]).to.include('public.books')
+    const sql = `SELECT 1 FROM books WHERE title = 'many' AND author_id = 3`
+    expect((await library.outside.query(sql))[0]).to.have.length(most + 1)
+  })
+
+  it('of more rows than are known one by one that cascades take along, all tables below are recorded', async () => {
+    await many(0)
+    const { run, warnings } = open()
+    await run('DELETE FROM authors WHERE id = 1')
+    expect(await tables()).to.deep.equal([
+      'public.books whole',
+      'public.book_tags whole',
+      'public.reviews whole',
+      'public.authors',
+    ])
+    expect(warnings).to.have.length(1)
+  })
+
   it('warn: told once, and left alone', async () => {
     const { run, warnings } = open('warn')
     for (const pages of [1, 2]) await run(`UPDATE books SET title = 'x' WHERE pages = ${pages}`)

@@ -5,7 +5,7 @@
 import type { Transaction } from 'sequelize'
 import type { Piece, Single } from './bypass-read.ts'
 import type { Effect, Plan } from './bypass-plan.ts'
-import { lockRows, type Recorder, recordMoved, recordReferring } from './cascade.ts'
+import { lockRows, type Recorder, recordMany, recordMoved, recordReferring } from './cascade.ts'
 import { amongRows, insertWhole, ownColumn, recordingUsers, type Rows } from './changes.ts'
 import type { Run } from './session.ts'
 import { unknownValue } from './writes.ts'
@@ -94,6 +94,11 @@ async function sendLocked(
   const { recorder } = sending
   const { meant: { id, table }, event } = effect
   const rows = await lockMatching(sending, single, effect)
+  if (!rows) {
+    const result = await query(sending.connection, sending.sql, sending.parameters)
+    await recordMany(recorder, id, event)
+    return result
+  }
   await recordReferring(recorder, { id, table, rows }, event)
   const { withList, head, tail } = single.parts()
   // The same rows and no others: one that begins to match meanwhile comes after this statement.
@@ -106,7 +111,11 @@ async function sendLocked(
   return result
 }
 
-async function lockMatching({ recorder, parameters }: Sending, single: Single, effect: Effect): Promise<Rows> {
+async function lockMatching(
+  { recorder, parameters }: Sending,
+  single: Single,
+  effect: Effect,
+): Promise<Rows | undefined> {
   const { meant: { id, table }, event, watched, columns, isCarried } = effect
   const parts = single.parts()
   const { texts: [withList, condition], bind } = renumbered([parts.withList, parts.condition], parameters)

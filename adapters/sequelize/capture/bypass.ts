@@ -32,6 +32,8 @@ export interface Bypass {
   wake(transaction: Transaction | null): void
   /** Called when a statement that may have written to these tables is done. */
   afterWrite(tables: readonly string[], session: Session, learned: Learned): Promise<void>
+  /** Told of a table of which too many rows are written at once to know them one by one. */
+  onMany(table: string): void
   /** Says more about an error of our own statements. */
   explain(error: unknown): never
 }
@@ -138,7 +140,8 @@ function decide(bypass: Bypass, call: Call, planned: Planned): (() => Promise<Re
     )
   }
   const { queryGenerator: generator } = bypass.sequelize.getQueryInterface() as unknown as QueryInterfaceLike
-  const recorder = { run, changes: bypass.changes, watch: learned.fresh.watch, catalog, generator }
+  const { changes, onMany } = bypass
+  const recorder = { run, changes, watch: learned.fresh.watch, catalog, generator, onMany }
   const { query: { connection }, sql, parameters } = call
   return async () => {
     const result = await sendPlanned({ connection, transaction, sql, parameters, recorder }, plan)

@@ -18,6 +18,17 @@ export interface Recorder {
   watch: Watch
   catalog: Catalog
   generator: GeneratorLike
+  /** Told of a table of which too many rows are written at once to know them one by one. */
+  onMany(table: string): void
+}
+
+/** Most rows that are known one by one: their keys are held in memory, and put into one statement. */
+const mostLocked = 100_000
+
+/** What is told of a table of which more are written at once. */
+export function manyText(table: string): string {
+  return `One write takes more than ${mostLocked} rows of ${table}, too many to know them one by one: each time every ` +
+    `document that shows the table is written. To avoid it, write fewer rows at a time.`
 }
 
 /** Locked rows of one table. */
@@ -63,7 +74,10 @@ async function recordChildren(
     `FROM ${quoteTable(parents.table)} WHERE ${amongRows(parents.rows)})`
   const key = catalog.key(child)
   if (catalog.carried(child, next).length > 0) {
-    return await lockRows(recorder, { table: childTable, key, condition, strength: 'UPDATE', record })
+    const rows = await lockRows(recorder, { table: childTable, key, condition, strength: 'UPDATE', record })
+    if (rows) return rows
+    await recordMany(recorder, child, next)
+    return { key, values: [] }
   }
   if (record) {
     const from = `(SELECT * FROM ${quoteTable(childTable)} WHERE ${condition}) o`
@@ -72,14 +86,30 @@ async function recordChildren(
   return { key, values: [] }
 }
 
-/** Locks rows, records them when asked, and gives them. */
+/** Locks rows, records them when asked, and gives them; undefined when they are too many: none is recorded then. */
 export async function lockRows(
   { run, changes }: Recorder,
   locking: Locking,
   bind: readonly unknown[] = [],
-): Promise<Rows> {
-  const found = await run<{ key: string }>(lockingRows(changes, locking), bind)
+): Promise<Rows | undefined> {
+  const found = await run<{ key: string }>(lockingRows(changes, { ...locking, most: mostLocked }), bind)
+  if (found.length > mostLocked) return undefined
   return { key: locking.key, values: found.map(({ key }) => JSON.parse(key)) }
+}
+
+/**
+ * Records as a whole a table of which too many rows are written to know them, and the tables of the rows that they may
+ * take along: all documents that show one are written then, also those that showed it before.
+ */
+export async function recordMany(
+  { run, changes, watch, catalog, onMany }: Recorder,
+  table: string,
+  event: Event,
+): Promise<void> {
+  onMany(table)
+  const further = catalog.carried(table, event).length > 0 ? catalog.truncated(table) : []
+  const reached = [table, ...further].map((each) => watch.get(each)).filter((each) => each !== undefined)
+  for (const each of reached) await run(insertWhole(changes, each))
 }
 
 // A row that is set to its default joins another parent: that one shows it, too.

@@ -255,7 +255,10 @@ export interface Locking {
   key: readonly KeyColumn[]
   /** Empty for all rows. */
   condition: string
+  /** SQL of the most rows that the write takes. */
   limit?: string
+  /** One more than these are locked and given, but none is recorded then. */
+  most?: number
   strength: 'UPDATE' | 'NO KEY UPDATE'
   record: Recording | undefined
   /** True for the one row of an instance. */
@@ -264,18 +267,22 @@ export interface Locking {
 
 /** Statement that locks rows, records them as they are when asked, and gives their keys as JSON arrays of texts. */
 export function lockingRows(changes: string, locking: Locking): string {
-  const { table, alias = table.name, withList = '', key, condition, limit = '', strength, record, single = false } =
+  const { table, alias = table.name, withList = '', key, condition, limit, most, strength, record, single = false } =
     locking
   const locked = '"elastic_umzug_locked"'
   const where = condition === '' ? '' : ` WHERE ${condition}`
+  const limits = [limit, most === undefined ? undefined : most + 1].filter((each) => each !== undefined)
   const columns = new Set([...key.map(({ name }) => name), ...(record?.watched.capture ?? [])])
   const rows = `${withList}SELECT ${[...columns].map(quoteName).join(', ')} FROM ${quoteTable(table)} AS ${
     quoteName(alias)
-  }${where}${limit} FOR ${strength}`
+  }${where}${limits.length > 0 ? ` LIMIT least(${limits.join(', ')})` : ''} FOR ${strength}`
+  const few = most === undefined
+    ? locked
+    : `(SELECT * FROM ${locked} WHERE (SELECT count(*) FROM ${locked}) <= ${most}) f`
   const insert = record &&
     (single && record.watched.capture.length <= mostPairs
       ? insertEach(changes, record, `${imageOf(record.watched)} FROM ${locked}`)
-      : insertImages(changes, record.watched, imageUnion(record, locked), record.columns))
+      : insertImages(changes, record.watched, imageUnion(record, few), record.columns))
   return `WITH ${locked} AS (${rows})${insert ? `, "elastic_umzug_captured" AS (${insert})` : ''} ` +
     `SELECT ${keyText(key.map(({ name }) => name))} AS key FROM ${locked}`
 }

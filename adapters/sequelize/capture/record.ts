@@ -6,7 +6,7 @@
 import type { Sequelize } from 'sequelize'
 import type { Table } from '../../../src/ports.ts'
 import { tableId } from '../tables.ts'
-import { columnsOf, lockRows, type Recorder, recordMoved, recordReferring } from './cascade.ts'
+import { columnsOf, lockRows, type Recorder, recordMany, recordMoved, recordReferring } from './cascade.ts'
 import { lockConflicting, recordUnseen } from './conflict.ts'
 import type { Catalog, Event } from './catalog.ts'
 import { amongRows, insertWhole, type Recorded, recording, type Rows, type Statement } from './changes.ts'
@@ -25,6 +25,8 @@ export interface Capture {
   /** Outermost transactions that will wake the worker. */
   waking: WeakSet<object>
   wake(): void
+  /** Told of a table of which too many rows are written at once to know them one by one. */
+  onMany: Recorder['onMany']
 }
 
 /** A write with what it means to the documents. */
@@ -89,7 +91,7 @@ function within<T>(
   options: WriteOptions,
   work: (inside: WriteOptions, recorder: Recorder) => Promise<T>,
 ): Promise<T> {
-  const { sequelize, queryInterface: { queryGenerator: generator }, changes, watch, catalog } = given
+  const { sequelize, queryInterface: { queryGenerator: generator }, changes, watch, catalog, onMany } = given
   return inTransaction(sequelize, options, async (transaction) => {
     const run = runIn(sequelize, transaction)
     // Tried again, a statement of a failed transaction would only hide why it failed.
@@ -99,6 +101,7 @@ function within<T>(
       watch,
       catalog,
       generator,
+      onMany,
     })
     afterCommit(transaction, given.waking, given.wake)
     return result
@@ -108,6 +111,11 @@ function within<T>(
 async function captureLocked(given: Capture, write: Write, meaning: Meaning): Promise<unknown> {
   return await within(given, write.options, async (options, recorder) => {
     const rows = await lockMatching(recorder, write, meaning)
+    if (!rows) {
+      const result = await write.pass(given.queryInterface, options)
+      await recordMany(recorder, meaning.id, meaning.event)
+      return result
+    }
     await recordReferring(recorder, { ...meaning, rows }, meaning.event)
     // The same rows and no others: one that begins to match meanwhile comes after this write.
     const turn = { rewrite: rewriteOf(given, meaning), condition: amongRows(rows), single: write.single }
@@ -122,7 +130,7 @@ async function lockMatching(
   recorder: Recorder,
   write: Write,
   { table, id, event, watched, columns }: Meaning,
-): Promise<Rows> {
+): Promise<Rows | undefined> {
   const { generator, catalog } = recorder
   const bind: unknown[] = []
   const condition = write.condition(generator, bind)
@@ -130,7 +138,7 @@ async function lockMatching(
     table,
     key: catalog.key(id),
     condition,
-    limit: event.kind === 'delete' && write.options.limit ? ` LIMIT ${generator.escape(write.options.limit)}` : '',
+    ...(event.kind === 'delete' && write.options.limit ? { limit: generator.escape(write.options.limit) } : {}),
     strength: catalog.carried(id, event).length > 0 ? 'UPDATE' : 'NO KEY UPDATE',
     record: event.kind === 'update' && watched ? { watched, columns } : undefined,
     single: write.single,
