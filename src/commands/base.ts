@@ -128,6 +128,7 @@ function lifecycle(base: Base, run: Run): LifecycleDeps {
     onLine: say,
     assertHeld: () => action.assertHeld(),
     prepareCapture: (dependencies) => prepareTriggers(base, run, dependencies),
+    dispatched: () => drain(options, { versionIds: [], work: false, signal }),
     mark: () => markNow(base.store),
     async drain(version, limits = {}) {
       const served = (await servedVersions(options)).some((each) => each.version.id === version.id)

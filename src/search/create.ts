@@ -39,6 +39,8 @@ export async function createVersion(
   const dependencies = await definition.source.dependencies(deps.store.db)
   // From its registration on, whatever it needs of a changed row has to be recorded.
   await deps.prepareCapture(dependencies)
+  // What a version will read anyway need not go to it as a change: rows that migrations wrote, say.
+  await deps.dispatched()
   const version = await registerVersion(deps.store, {
     prefix: deps.prefix,
     name: definition.name,

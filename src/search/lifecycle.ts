@@ -29,6 +29,8 @@ export interface LifecycleDeps extends PopulateDeps {
    * code has the definition. Gives what is left when `timeoutMs` is up.
    */
   drain(version: Version, options?: { timeoutMs?: number; mark?: string }): Promise<Left>
+  /** Waits until everything committed before the call is handed to the versions there are. */
+  dispatched(): Promise<unknown>
   /** A mark behind every change committed until now. */
   mark(): Promise<string>
   /** Called before a version depends on these: has triggers record what they need. */

@@ -95,6 +95,7 @@ function lifecycle(options: WorkerOptions, lines: string[], signal: AbortSignal 
     onLine: (line) => void lines.push(line),
     assertHeld() {},
     prepareCapture: () => Promise.resolve(),
+    dispatched: () => Promise.resolve(),
     mark: () => markNow(options.store),
     async drain(version, limits = {}) {
       const work = (await servedVersions(options)).some((each) => each.version.id === version.id)
