@@ -62,7 +62,8 @@ function add(
 ): void {
   const known = watch.get(tableId(table))
   watch.set(tableId(table), {
-    table,
+    // A registered id does not tell which of its dots ends the schema.
+    table: known?.table ?? table,
     capture: [...new Set([...(known?.capture ?? []), ...capture])],
     columns: new Set([...(known?.columns ?? []), ...columns, ...capture]),
   })
