@@ -249,7 +249,7 @@ describe('process', () => {
     await core.client.indices.putSettings({ index: version.physical, settings: { blocks: { write: true } } })
     const { trouble } = await batch()
     await core.client.indices.putSettings({ index: version.physical, settings: { blocks: { write: false } } })
-    expect(trouble).to.include({ scope: 'search' })
+    expect(trouble).to.include({ scope: 'index' })
     expect((await pendingRows(core))[0]).to.include({ token: null, attempts: 0 })
   })
 
