@@ -27,7 +27,7 @@ const giveBackAll =
 export const mutations: Readonly<Record<string, Mutation>> = {
   'number-after-read': {
     title: 'the number is drawn after the rows are read',
-    weather: 'late',
+    weather: 'punctual',
     edits: [
       {
         file: 'src/search/populate.ts',

@@ -136,6 +136,7 @@ function openScene(
       REVISION: revision(),
       QUIET: scene.quiet ? 1 : undefined,
       SEED: Math.floor(random() * 1e9),
+      STALLS: Math.floor(random() * 1e9) + 1,
       PGAPPNAME: name,
     }),
     onLine: (line) => heard(scene, name, line),
