@@ -6,7 +6,7 @@ import { linedDocuments, toLine } from '../sequelize/rows.ts'
 import type { Documents, KeyRange, PageSize, Queryable, Source } from '../../src/ports.ts'
 import { keep } from '../kept.ts'
 import { cutText, rowsFor } from '../sequelize/bulk-lines.ts'
-import { castableKeys, sqlState } from '../sequelize/castable.ts'
+import { readCastable } from '../sequelize/castable.ts'
 import { cutKeys, type Statement } from '../sequelize/statements.ts'
 import { tableId } from '../sequelize/tables.ts'
 import { readTables } from './catalog.ts'
@@ -94,17 +94,8 @@ async function readKeys(
   keys: readonly string[],
   version: string,
 ): Promise<Documents> {
-  const read = (some: readonly string[]) =>
-    documents(db, reading, givenKeys(reading, some), { version, bytes: null, keys: true })
-  try {
-    return await read(keys)
-  } catch (error) {
-    if (!sqlState(error).startsWith('22')) throw error
-    const castable = await castableKeys(db, reading, keys)
-    // Then it was not the keys.
-    if (castable.length === keys.length) throw error
-    return await read(castable)
-  }
+  const limits = { version, bytes: null, keys: true }
+  return await readCastable(db, reading, keys, (some) => documents(db, reading, givenKeys(reading, some), limits))
 }
 
 async function documents(

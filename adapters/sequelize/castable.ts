@@ -12,8 +12,26 @@ export function sqlState(error: unknown): string {
   return typeof state === 'string' && /^[0-9A-Z]{5}$/.test(state) ? state : ''
 }
 
+/** Reads by keys; those that the key's type cannot hold are no keys of a row, and do not fail the others. */
+export async function readCastable<T>(
+  db: Queryable,
+  rows: Pick<KeyedTable, 'key'>,
+  keys: readonly string[],
+  read: (keys: readonly string[]) => Promise<T>,
+): Promise<T> {
+  try {
+    return await read(keys)
+  } catch (error) {
+    if (!sqlState(error).startsWith('22')) throw error
+    const castable = await castableKeys(db, rows, keys)
+    // Then it was not the keys.
+    if (castable.length === keys.length) throw error
+    return await read(castable)
+  }
+}
+
 /** The keys that can be cast to the key's type; halves those that cannot until the bad ones stand alone. */
-export async function castableKeys(
+async function castableKeys(
   db: Queryable,
   rows: Pick<KeyedTable, 'key'>,
   keys: readonly string[],

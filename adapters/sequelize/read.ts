@@ -3,7 +3,7 @@
  * @module
  */
 import type { Documents, KeyRange, PageSize, Queryable } from '../../src/ports.ts'
-import { castableKeys, sqlState } from './castable.ts'
+import { readCastable } from './castable.ts'
 import { keyText } from './keys.ts'
 import type { Reading } from './reading.ts'
 import { cutText, lastKey, rowsFor } from './bulk-lines.ts'
@@ -35,16 +35,7 @@ export async function readKeys(
   keys: readonly string[],
   version: string,
 ): Promise<Documents> {
-  const distinct = [...new Set(keys)]
-  try {
-    return await readKnown(db, reading, distinct, version)
-  } catch (error) {
-    if (!sqlState(error).startsWith('22')) throw error
-    const castable = await castableKeys(db, reading, distinct)
-    // Then it was not the keys.
-    if (castable.length === distinct.length) throw error
-    return await readKnown(db, reading, castable, version)
-  }
+  return await readCastable(db, reading, [...new Set(keys)], (some) => readKnown(db, reading, some, version))
 }
 
 async function readKnown(
