@@ -2,12 +2,12 @@
  * An HTTP proxy in front of Elasticsearch that behaves as a spec tells it: holds, drops, doubles or refuses requests.
  * @module
  */
-import { Buffer } from 'node:buffer'
-import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Client } from '@elastic/elasticsearch'
 import { fromElasticsearch } from '../../adapters/elasticsearch/client.ts'
 import type { SearchClient } from '../../src/ports.ts'
+import { type Answer, forward, textOf } from './forward.ts'
 
 /** A request on its way. */
 export interface Passing {
@@ -16,12 +16,6 @@ export interface Passing {
   body: string
   /** Sends it to the cluster, as often as it is called. */
   forward(): Promise<Answer>
-}
-
-/** What the cluster or the spec answers. */
-export interface Answer {
-  status: number
-  body: string
 }
 
 /** Decides about a request: an answer, or nothing to break the connection off. */
@@ -87,32 +81,8 @@ export async function startBadNetwork(target: string): Promise<BadNetwork> {
 async function serve(target: string, incoming: IncomingMessage, outgoing: ServerResponse, behaviour: Behaviour) {
   const { method = 'GET', url: path = '/' } = incoming
   const body = await textOf(incoming)
-  const forward = () => send(target, incoming, body)
-  const answer = await behaviour({ method, path, body, forward })
+  const answer = await behaviour({ method, path, body, forward: () => forward(target, incoming, body) })
   if (!answer) return void outgoing.destroy()
   const headers = { 'content-type': 'application/json', 'x-elastic-product': 'Elasticsearch' }
   outgoing.writeHead(answer.status, headers).end(method === 'HEAD' ? undefined : answer.body)
-}
-
-function send(target: string, { method, url, headers }: IncomingMessage, body: string): Promise<Answer> {
-  const { 'content-type': type, accept } = headers
-  const wanted: Record<string, string> = { 'content-length': String(Buffer.byteLength(body)), connection: 'close' }
-  if (type) wanted['content-type'] = type
-  if (accept) wanted.accept = accept
-  return new Promise((resolve, reject) => {
-    const sent = request(
-      new URL(url ?? '/', target),
-      { method: method ?? 'GET', headers: wanted, agent: false },
-      (answer) => {
-        textOf(answer).then((text) => resolve({ status: answer.statusCode ?? 502, body: text }), reject)
-      },
-    )
-    sent.once('error', reject).end(body)
-  })
-}
-
-async function textOf(stream: IncomingMessage): Promise<string> {
-  const parts: Uint8Array[] = []
-  for await (const part of stream) parts.push(part as Uint8Array)
-  return Buffer.concat(parts).toString('utf8')
 }

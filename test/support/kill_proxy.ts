@@ -5,6 +5,7 @@
 import { Buffer } from 'node:buffer'
 import { createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { textOf } from './forward.ts'
 
 /** One request that the cluster has answered. */
 export interface Exchange {
@@ -50,12 +51,6 @@ function send(target: string, { method, url, headers }: IncomingMessage, body: s
   return new Promise((resolve, reject) => {
     request(new URL(url ?? '/', target), { method, headers: wanted }, resolve).once('error', reject).end(body)
   })
-}
-
-async function textOf(stream: IncomingMessage): Promise<string> {
-  const parts: Uint8Array[] = []
-  for await (const part of stream) parts.push(part as Uint8Array)
-  return Buffer.concat(parts).toString('utf8')
 }
 
 function withoutHop(headers: IncomingMessage['headers']): Record<string, string | string[]> {

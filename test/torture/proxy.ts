@@ -6,9 +6,9 @@
  * while deletes are remembered. Both at once nobody can hold.
  * @module
  */
-import { Buffer } from 'node:buffer'
-import { createServer, type IncomingMessage, request, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { type Answer, forward, textOf } from '../support/forward.ts'
 import { freePort } from '../support/servers/ports.ts'
 
 /** How requests fare. */
@@ -51,11 +51,6 @@ export interface BadProxy {
   /** Resolves when no copy is held back any more. */
   landed(): Promise<void>
   stop(): Promise<void>
-}
-
-interface Answer {
-  status: number
-  body: string
 }
 
 /** A request on its way, and what may be done with it. */
@@ -231,24 +226,4 @@ export async function startBadProxy(target: string, random: () => number): Promi
   }
   await open()
   return proxy
-}
-
-function forward(target: string, { method, url, headers }: IncomingMessage, body: string): Promise<Answer> {
-  const { 'content-type': type, accept } = headers
-  const wanted: Record<string, string> = { 'content-length': String(Buffer.byteLength(body)), connection: 'close' }
-  if (type) wanted['content-type'] = type
-  if (accept) wanted.accept = accept
-  return new Promise((resolve, reject) => {
-    const options = { method: method ?? 'GET', headers: wanted, agent: false } as const
-    const sent = request(new URL(url ?? '/', target), options, (answer) => {
-      textOf(answer).then((text) => resolve({ status: answer.statusCode ?? 502, body: text }), reject)
-    })
-    sent.once('error', reject).end(body)
-  })
-}
-
-async function textOf(stream: IncomingMessage): Promise<string> {
-  const parts: Uint8Array[] = []
-  for await (const part of stream) parts.push(part as Uint8Array)
-  return Buffer.concat(parts).toString('utf8')
 }
