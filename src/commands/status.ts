@@ -8,7 +8,8 @@ import { aliasTargets } from '../search/aliases.ts'
 import { reasonOf } from '../search/bulk.ts'
 import { countDocuments } from '../search/physical.ts'
 import { listSuspicions, type Suspicion } from '../search/suspicions.ts'
-import { listVersions, readAlias, type Version } from '../search/versions.ts'
+import { isMadeFrom, listVersions, readAlias, type Version } from '../search/versions.ts'
+import { changedTables } from '../store/dispatch.ts'
 import { type OpenAction, openActions } from '../store/runs.ts'
 import { installedStep, newestStep } from '../store/schema.ts'
 import type { Store } from '../store/store.ts'
@@ -124,7 +125,7 @@ async function ownPart(base: Base, cluster: ClusterStatus | null): Promise<OwnPa
   const { store, prefix, definitions } = base
   const versions = await listVersions(store, prefix)
   const unbuilt = definitions.filter((each) =>
-    !versions.some((version) => version.state === 'active' && isFrom(version, each))
+    !versions.some((version) => version.state === 'active' && isMadeFrom(version, each))
   )
   // A cluster that is away would let every question wait for its time limit.
   const asked = cluster?.health === 'unreachable' ? { ...base, search: undefined } : base
@@ -138,10 +139,6 @@ async function ownPart(base: Base, cluster: ClusterStatus | null): Promise<OwnPa
     unserved: (await unservedVersions(store)).filter((each) => each.prefix === prefix),
     suspicions: (await listSuspicions(store)).filter((each) => each.prefix === prefix),
   }
-}
-
-function isFrom(version: Version, { name, hash }: { name: string; hash: string }): boolean {
-  return version.index === name && version.hash === hash
 }
 
 async function tablesOf(store: Store): Promise<TablesStatus> {
@@ -177,7 +174,7 @@ async function versionsOf(
   return await Promise.all(versions.map(async ({ definition: _, ...version }, at) => {
     const { backlog, lagMs, aborted } = queues[at]!
     const documents = search ? await countDocuments(search, version.physical).catch(() => null) : null
-    const known = definitions.some((each) => each.name === version.index && each.hash === version.hash)
+    const known = definitions.some((each) => isMadeFrom(version, each))
     const found = { documents: documents ?? null, lost: documents === undefined }
     return { ...version, ...found, backlog, lagMs, aborted, known }
   }))
@@ -194,14 +191,10 @@ async function aliasesOf({ search }: Base, versions: readonly Version[]): Promis
 // There may be millions: that there are many is all that anybody needs to know, and of each table the first is the oldest.
 // Sweeps wait for those who serve their version, and are told of with it. What goes on in pages was taken already, however
 // long ago it was made.
-async function waitingChanges({ db, table: { changes } }: Store): Promise<WaitingChanges> {
-  const [row] = await db.query<WaitingChanges>(
-    `WITH RECURSIVE tables (name) AS (
-       (SELECT c.table_name FROM ${changes} c ORDER BY c.table_name LIMIT 1)
-       UNION ALL
-       SELECT (SELECT c.table_name FROM ${changes} c WHERE c.table_name > t.name ORDER BY c.table_name LIMIT 1)
-       FROM tables t WHERE t.name IS NOT NULL
-     ), firsts AS (
+async function waitingChanges(store: Store): Promise<WaitingChanges> {
+  const { changes } = store.table
+  const [row] = await store.db.query<WaitingChanges>(
+    `WITH RECURSIVE ${changedTables(store)}, firsts AS (
        SELECT (SELECT c.made_at FROM ${changes} c WHERE c.table_name = t.name AND NOT c.sweep AND c.cursor IS NULL
          ORDER BY c.table_name, c.id LIMIT 1) AS made_at FROM tables t
      )

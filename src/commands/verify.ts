@@ -13,7 +13,7 @@ import { findVersion } from '../search/lifecycle.ts'
 import { assertPhysical, checkCluster, countDocuments, storesAsSent } from '../search/physical.ts'
 import { type CheckDeps, type Checked, checkVersion, type Faults, sumOf } from '../search/repair.ts'
 import { clearSuspicions, momentNow, sinceNoted } from '../search/suspicions.ts'
-import { listVersions, type Version } from '../search/versions.ts'
+import { isMadeFrom, listVersions, type Version } from '../search/versions.ts'
 import { checkSchema } from '../store/schema.ts'
 import type { Base, CommandOptions, Run } from './base.ts'
 import { lookNow } from './look.ts'
@@ -133,8 +133,8 @@ async function targetOf(base: Base, target: string): Promise<Target> {
   })
 }
 
-function sourceOf({ definitions }: Base, { index, hash }: Version): Source | undefined {
-  return definitions.find((each) => each.name === index && each.hash === hash)?.source
+function sourceOf({ definitions }: Base, version: Version): Source | undefined {
+  return definitions.find((each) => isMadeFrom(version, each))?.source
 }
 
 async function verifyOne(base: Base, run: Run, { version, source }: Target, options: VerifyOptions): Promise<Verified> {

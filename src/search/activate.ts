@@ -8,7 +8,15 @@ import type { LifecycleDeps } from './lifecycle.ts'
 import { assertPhysical, refresh } from './physical.ts'
 import { stopped } from './populate.ts'
 import { listSuspicions } from './suspicions.ts'
-import { listVersions, readAlias, readVersion, recordActive, retryAborted, type Version } from './versions.ts'
+import {
+  isMadeFrom,
+  listVersions,
+  readAlias,
+  readVersion,
+  recordActive,
+  retryAborted,
+  type Version,
+} from './versions.ts'
 
 /** How long an activation waits for a version that only other processes can bring up to date. */
 const catchUpMs = 30_000
@@ -84,7 +92,7 @@ function assertComplete(version: Version): void {
 
 async function assertCaughtUp(deps: LifecycleDeps, version: Version): Promise<void> {
   const mark = await deps.mark()
-  const isKnown = deps.definitions.some((each) => each.name === version.index && each.hash === version.hash)
+  const isKnown = deps.definitions.some((each) => isMadeFrom(version, each))
   if (isKnown) await retryAborted(deps.store, version.id, deps.maxAttempts)
   const left = await deps.drain(version, isKnown ? { mark } : { mark, timeoutMs: catchUpMs })
   if (deps.signal?.aborted) throw stopped(version)

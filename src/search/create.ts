@@ -8,7 +8,7 @@ import { type Definition, snapshotOf } from './definition.ts'
 import { refreshDependencies } from './dependencies.ts'
 import type { LifecycleDeps } from './lifecycle.ts'
 import { createPhysical } from './physical.ts'
-import { listVersions, registerVersion, unregisterVersion, type Version } from './versions.ts'
+import { isMadeFrom, listVersions, registerVersion, unregisterVersion, type Version } from './versions.ts'
 
 /** The newest version made from a definition, if there is one that was not given up. */
 export async function versionOf(
@@ -16,7 +16,7 @@ export async function versionOf(
   definition: Definition,
 ): Promise<Version | undefined> {
   const versions = await listVersions(deps.store, deps.prefix)
-  return versions.filter((each) => each.index === definition.name && each.hash === definition.hash)
+  return versions.filter((each) => isMadeFrom(each, definition))
     .filter((each) => each.abandonedAt === null).at(-1)
 }
 

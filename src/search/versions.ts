@@ -181,6 +181,14 @@ async function forgetSome({ db, table }: Pick<Store, 'db' | 'table'>, versionId:
   return row!.count
 }
 
+/** True when a version was made from a definition as it is now. */
+export function isMadeFrom(
+  { index, hash }: Pick<Version, 'index' | 'hash'>,
+  definition: { name: string; hash: string },
+): boolean {
+  return definition.name === index && definition.hash === hash
+}
+
 /** Gives aborted keys of a version one more attempt: what was wrong with them may be mended. Gives their number. */
 export async function retryAborted(store: Store, id: string, maxAttempts: number): Promise<number> {
   // Locked in key order, as a dispatch does: two of them cannot wait for each other.

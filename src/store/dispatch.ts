@@ -160,14 +160,10 @@ const rowBytes = 64
  * Of those that go on in pages one page goes along with every dispatch: they neither hold up nor wait for the others.
  * Only what is nearly chosen already is counted, which takes a look into long arrays.
  */
-function takeChanges({ table: { changes } }: Store): string {
+function takeChanges(store: Store): string {
+  const { changes } = store.table
   return `
-  WITH RECURSIVE tables (name) AS (
-    (SELECT c.table_name FROM ${changes} c ORDER BY c.table_name LIMIT 1)
-    UNION ALL
-    SELECT (SELECT c.table_name FROM ${changes} c WHERE c.table_name > t.name ORDER BY c.table_name LIMIT 1)
-    FROM tables t WHERE t.name IS NOT NULL
-  ), heads AS (
+  WITH RECURSIVE ${changedTables(store)}, heads AS (
     SELECT h.table_name, h.id, coalesce(jsonb_array_length(h.rows), page_size) AS size
     FROM tables t CROSS JOIN LATERAL (
       SELECT f.*, sum(f.bytes) OVER (ORDER BY f.id) AS total FROM (
@@ -190,4 +186,17 @@ function takeChanges({ table: { changes } }: Store): string {
     DELETE FROM ${changes} c USING held WHERE c.table_name = held.table_name AND c.id = held.id RETURNING c AS change
   )
   SELECT array_agg(change) INTO taken FROM gone;`
+}
+
+/**
+ * SQL of `tables (name)`, for WITH RECURSIVE: the tables that have changes waiting, and a null at the end. It goes from
+ * one to the next by the index, however many changes there are.
+ */
+export function changedTables({ table: { changes } }: Store): string {
+  return `tables (name) AS (
+    (SELECT c.table_name FROM ${changes} c ORDER BY c.table_name LIMIT 1)
+    UNION ALL
+    SELECT (SELECT c.table_name FROM ${changes} c WHERE c.table_name > t.name ORDER BY c.table_name LIMIT 1)
+    FROM tables t WHERE t.name IS NOT NULL
+  )`
 }
