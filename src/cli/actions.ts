@@ -9,6 +9,7 @@ import {
   type CommandLineStringListParameter,
 } from '@rushstack/ts-command-line'
 import { ElasticUmzugError } from '../errors.ts'
+import type { TargetOptions } from '../search/targets.ts'
 
 /** What the command line gave. */
 export interface Given {
@@ -85,4 +86,32 @@ class Action extends CommandLineAction {
 
 function notNegative(name: string, value: number): ElasticUmzugError {
   return new ElasticUmzugError('COMMAND_INVALID', `${name} is ${value}, and cannot be below 0.`)
+}
+
+/** What the names of most commands are. */
+export const indexNames: string = 'Names of indexes; none means all that the config defines.'
+
+/** Flags that say which versions a command is about, beside its names: see `TargetOptions`. */
+export const targetFlags: Readonly<Record<string, string>> = {
+  '--all': 'Every index, as if all were named.',
+  '--all-active': 'Every index that has an active version.',
+  '--latest': 'The newest version instead of the active one.',
+  '--older': 'The versions before the active one, or before the one that is named.',
+  '--newer': 'The versions after the active one, or after the one that is named.',
+}
+
+/** Reads those flags. */
+export function targetsOf({ flag }: Given): TargetOptions {
+  return {
+    all: flag('--all'),
+    allActive: flag('--all-active'),
+    latest: flag('--latest'),
+    older: flag('--older'),
+    newer: flag('--newer'),
+  }
+}
+
+/** The flag of every command that changes something. */
+export const dryRun: Readonly<Record<string, string>> = {
+  '--dry-run': 'Prints what would be done, and changes nothing.',
 }

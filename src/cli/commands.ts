@@ -11,7 +11,6 @@ import { createAction, downAction, upAction } from './migrations.ts'
 import { queueActions } from './queue.ts'
 import type { Session } from './session.ts'
 import { statusAction } from './status.ts'
-import { verifyAction } from './verify.ts'
 
 const description = `SQL migrations, search indexes and every changed row in search, without downtime.
 The config is umzug.config.{ts,mts,cts,js,mjs,cjs} in this folder or above it; --config PATH names another.
@@ -44,7 +43,6 @@ export function createCli(session: Session): Cli {
   for (
     const each of [
       ...indexActions(session),
-      verifyAction(session),
       ...queueActions(session),
       logAction(session),
       statusAction(session),

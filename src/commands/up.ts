@@ -10,7 +10,8 @@ import type { Converged } from '../search/lifecycle.ts'
 import { applySchema, isApplied } from '../store/schema.ts'
 import type { Base, CommandOptions, Run } from './base.ts'
 import { assertTriggersPossible, dismissTriggers, planTriggers, prepareTriggers } from './capture.ts'
-import { convergeIndexes, indexCommands, planIndexes, type Step } from './indexes.ts'
+import { convergeIndexes, indexCommands } from './indexes.ts'
+import { planIndexes, type Step } from './plan-indexes.ts'
 
 /** Umzug's options of `up`. */
 export type MigrateUpOptions = NonNullable<Parameters<Runner['up']>[0]>

@@ -11,6 +11,7 @@ import { catchUp, fillVersion } from './fill.ts'
 import { assertPhysical, checkCluster } from './physical.ts'
 import type { Dependency } from '../ports.ts'
 import type { PopulateDeps } from './populate.ts'
+import { unknownVersion } from './targets.ts'
 import { forgetGone, listVersions, retryAborted, type Version } from './versions.ts'
 
 export { activateVersion, createVersion, fillVersion, keepAlias, mendActive, versionOf }
@@ -113,8 +114,5 @@ export async function findVersion(deps: Pick<LifecycleDeps, 'store' | 'prefix'>,
     : versions.find((each) => each.physical === target) ??
       named.filter((each) => ['ready', 'active', 'retired'].includes(each.state)).at(-1) ?? named.at(-1)
   if (found) return found
-  const known = versions.map((each) => `${each.index}@${each.number}`).join(', ') || 'none'
-  throw new ElasticUmzugError('VERSION_UNKNOWN', `There is no version "${target}"; there are: ${known}.`, {
-    next: 'npx umzug es:list',
-  })
+  throw unknownVersion(versions, target)
 }

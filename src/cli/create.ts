@@ -1,0 +1,21 @@
+/**
+ * `es:create`.
+ * @module
+ */
+import type { CommandLineAction } from '@rushstack/ts-command-line'
+import { defineAction, dryRun, indexNames } from './actions.ts'
+import type { Session } from './session.ts'
+
+/** The command that creates versions. */
+export function createVersionAction({ open, print, signal }: Session): CommandLineAction {
+  return defineAction({
+    name: 'es:create',
+    summary: 'Creates a new index version where the definition changed',
+    names: indexNames,
+    flags: { '--force': 'Creates one although the definition did not change.', ...dryRun },
+    async run({ names, flag }) {
+      const { versions } = await open()
+      await versions.create(names, { onLine: print, signal, force: flag('--force'), dryRun: flag('--dry-run') })
+    },
+  })
+}
