@@ -183,6 +183,8 @@ export interface Runtime {
   hostname(): string
   /** Name of the user that runs this process. */
   user(): string
+  /** Value of an environment variable; undefined where it is not set, or where this process may not read it. */
+  env(name: string): string | undefined
   /** Text of a file. */
   readText(path: string): Promise<string>
   /** Writes a file; makes its folder. */

@@ -38,6 +38,7 @@ export function denoRuntime(): Runtime {
     cwd: () => deno.cwd(),
     hostname: () => deno.hostname(),
     user: userName,
+    env: (name) => envOf(deno, name),
     readText: (path) => deno.readTextFile(path),
     writeText: async (path, text) => {
       await deno.mkdir(dirname(path), { recursive: true })
@@ -67,6 +68,15 @@ function onStop(deno: DenoLike, callback: (signal: string) => void): () => void 
   for (const { signal, listener } of listeners) deno.addSignalListener(signal, listener)
   return () => {
     for (const { signal, listener } of listeners) deno.removeSignalListener(signal, listener)
+  }
+}
+
+// Without the permission a program runs as if nothing were set.
+function envOf(deno: DenoLike, name: string): string | undefined {
+  try {
+    return deno.env.get(name)
+  } catch {
+    return undefined
   }
 }
 

@@ -22,6 +22,7 @@ export function nodeRuntime(): Runtime {
     cwd: () => process.cwd(),
     hostname,
     user: userName,
+    env: (name) => process.env[name],
     readText: (path) => readFile(path, 'utf8'),
     writeText: async (path, text) => {
       await mkdir(dirname(path), { recursive: true })
