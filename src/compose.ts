@@ -20,6 +20,8 @@ export interface ComposeOptions {
   folder?: string
   /** The platform. Default: the one this process runs on. */
   runtime?: Runtime
+  /** False has commands fail with `RUN_LOCK_HELD` where another run holds the run lock. Default: they wait. */
+  wait?: boolean
 }
 
 /**
@@ -38,6 +40,7 @@ export function elasticUmzug(config: Config, options: ComposeOptions = {}): Elas
     db: fromSequelize(sequelize),
     search: elasticsearch && fromElasticsearch(elasticsearch as Parameters<typeof fromElasticsearch>[0]),
     runtime,
+    ...(options.wait !== undefined && { wait: options.wait }),
     modes: (definitions) => modesOf(sequelize, definitions, config.capture),
     capture: (definitions, schema, wake) =>
       installCapture({

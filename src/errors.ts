@@ -17,6 +17,7 @@ export const errorCodes = {
   SEARCH_FAILED: 'Elasticsearch answered with an error',
   SCHEMA_MISSING: 'the own tables do not exist yet',
   SCHEMA_NEWER: 'the own tables were made by a newer release',
+  RUN_LOCK_HELD: 'another run holds the run lock, and `--no-wait` was given',
   RUN_LOCK_LOST: 'the connection that holds the run lock was lost',
   CAPTURE_STALE: 'a transaction is too old to see what its changes concern',
   CAPTURE_BYPASSED: 'a raw statement would write rows that documents show',

@@ -8,18 +8,21 @@ import { ElasticUmzugError } from '../errors.ts'
 export interface Globals {
   config: string | undefined
   verbose: boolean
+  /** False where `--no-wait` was given. */
+  wait: boolean
   /** `--version`, as the only argument. */
   version: boolean
   /** What is left. */
   args: string[]
 }
 
-/** Takes `--config PATH` and `--verbose` out. Throws `COMMAND_INVALID` when the path is missing. */
+/** Takes `--config PATH`, `--verbose` and `--no-wait` out. Throws `COMMAND_INVALID` when the path is missing. */
 export function splitGlobals(argv: readonly string[]): Globals {
-  const globals: Globals = { config: undefined, verbose: false, version: argv[0] === '--version', args: [] }
+  const globals: Globals = { config: undefined, verbose: false, wait: true, version: argv[0] === '--version', args: [] }
   for (let at = 0; at < argv.length; at++) {
     const each = argv[at]!
     if (each === '--verbose') globals.verbose = true
+    else if (each === '--no-wait') globals.wait = false
     else if (each.startsWith('--config=')) globals.config = assertPath(each.slice('--config='.length))
     else if (each === '--config') globals.config = assertPath(argv[++at])
     else globals.args.push(each)

@@ -14,7 +14,7 @@ import { statusAction } from './status.ts'
 
 const description = `SQL migrations, search indexes and every changed row in search, without downtime.
 The config is umzug.config.{ts,mts,cts,js,mjs,cjs} in this folder or above it; --config PATH names another.
---verbose shows the stack of an error. Exit codes: 0 done, 1 failed, 2 wrong command line, 130 stopped by a signal.`
+--verbose shows the stack of an error; --no-wait fails at once where another run holds the run lock. Exit codes: 0 done, 1 failed, 2 wrong command line, 130 stopped by a signal.`
 
 /** The parser with every command. */
 export interface Cli extends UmzugCLI {

@@ -31,7 +31,7 @@ export async function runCli(runtime: Runtime, compose: Compose, signal: AbortSi
   try {
     globals = splitGlobals(runtime.argv)
     if (globals.version) return print(runtime, version)
-    session = openSession({ runtime, compose, configPath: globals.config, signal })
+    session = openSession({ runtime, compose, configPath: globals.config, signal, wait: globals.wait })
     await execute(session, globals)
     return exitCodes.done
   } catch (error) {

@@ -8,7 +8,7 @@ import type { ElasticUmzug } from '../plugin.ts'
 import type { Runtime } from '../ports.ts'
 
 /** Makes the plugin of a config; `folder` is where its globs start. */
-export type Compose = (config: Config, options: { folder: string; runtime: Runtime }) => ElasticUmzug
+export type Compose = (config: Config, options: { folder: string; runtime: Runtime; wait: boolean }) => ElasticUmzug
 
 /** One run of the command line. */
 export interface Session {
@@ -29,14 +29,16 @@ export interface SessionParts {
   compose: Compose
   configPath: string | undefined
   signal: AbortSignal
+  /** False where `--no-wait` was given. */
+  wait: boolean
 }
 
 /** Makes a session; nothing is loaded before a command asks for it, so that `--help` works anywhere. */
-export function openSession({ runtime, compose, configPath, signal }: SessionParts): Session {
+export function openSession({ runtime, compose, configPath, signal, wait }: SessionParts): Session {
   let loading: Promise<{ config: Config; plugin: ElasticUmzug }> | undefined
   const load = async () => {
     const { config, folder } = await loadConfig(runtime, configPath)
-    return { config, plugin: compose(config, { folder, runtime }) }
+    return { config, plugin: compose(config, { folder, runtime, wait }) }
   }
   return {
     runtime,

@@ -23,6 +23,8 @@ export interface PluginParts {
   db: Db
   search: SearchClient | undefined
   runtime: Runtime
+  /** How commands are run that do not say it; see `CommandOptions.wait`. */
+  wait?: boolean
   /** Tells how the config has tables captured. Throws `CONFIG_INVALID` for names that it does not know. */
   modes(definitions: readonly Definition[]): ModeOf
   /** Installs the capture of changes; gives the function that takes it back. */
@@ -35,6 +37,8 @@ export interface CommandOptions {
   onLine?: (line: string) => void
   /** Stops the command at its next checkpoint. */
   signal?: AbortSignal | undefined
+  /** False fails with `RUN_LOCK_HELD` where another run holds the run lock. Default: waits, and tells who holds it. */
+  wait?: boolean
 }
 
 /** How a command is recorded. */
@@ -63,6 +67,7 @@ export interface Base {
   readonly store: Store
   readonly emitter: Emitter
   readonly runtime: Runtime
+  readonly wait?: boolean
   readonly search: SearchClient | undefined
   readonly modes: PluginParts['modes']
   readonly capture: PluginParts['capture']
@@ -140,13 +145,13 @@ function lifecycle(base: Base, run: Run): LifecycleDeps {
 async function recorded<T>(
   base: Base,
   name: string,
-  { onLine, signal, exclusive = true, target }: RunOptions,
+  { onLine, signal, exclusive = true, target, wait = base.wait }: RunOptions,
   work: (run: Run) => Promise<T>,
 ): Promise<T> {
   const { store, runtime, emitter } = base
   const tell = onLine ?? (() => {})
   const about = { action: name, target: target ?? null, origin: originOf(base) }
-  const options = { ...about, clock: runtime.clock, exclusive, onLine: tell, signal }
+  const options = { ...about, clock: runtime.clock, exclusive, wait, onLine: tell, signal }
   return await withAction(store, options, async (action) => {
     let logged: Promise<unknown> = Promise.resolve()
     const say = (line: string) => {

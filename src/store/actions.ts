@@ -2,9 +2,10 @@
  * The audit log: every changing command, who ran it, how it ended.
  * @module
  */
-import { stackOf } from '../errors.ts'
+import { ElasticUmzugError, stackOf } from '../errors.ts'
 import type { Clock } from '../ports.ts'
 import { redact } from '../redact.ts'
+import { describeHolder, tellHolder } from './holder.ts'
 import { isHeld, openSession, type Session, waitForLocks } from './lock.ts'
 import type { Store } from './store.ts'
 
@@ -70,6 +71,8 @@ export interface ActionOptions {
   clock: Clock
   /** True takes the run lock: one such command at a time. */
   exclusive: boolean
+  /** False fails with `RUN_LOCK_HELD` where somebody else holds the run lock; default: waits for it. */
+  wait?: boolean | undefined
   onLine?: (line: string) => void
   /** Ends the wait for the run lock. */
   signal?: AbortSignal | undefined
@@ -105,8 +108,9 @@ async function runAction<T>(
   const log = (line: string) => appendLog(store, id, line)
   try {
     if (options.exclusive) {
-      const { clock, signal, onLine } = options
-      await waitForLocks(session, [lockName(id), 'run'], clock, { onWait: () => onLine?.(waiting), signal })
+      const { clock, signal, wait = true, onLine = () => {} } = options
+      const onWait = wait ? tellHolder(store, clock, onLine) : () => refuseToWait(store)
+      await waitForLocks(session, [lockName(id), 'run'], clock, { onWait, signal })
     }
     await store.db.query(
       `UPDATE ${store.table.actions} SET state = 'in_progress', started_at = clock_timestamp() WHERE id = $1`,
@@ -123,7 +127,12 @@ async function runAction<T>(
 }
 
 const lockName = (id: string) => `action.${id}`
-const waiting = 'waiting for another run of elastic-umzug to end (it holds the run lock)'
+
+async function refuseToWait(store: Store): Promise<never> {
+  throw new ElasticUmzugError('RUN_LOCK_HELD', `The run lock is held by ${await describeHolder(store)}.`, {
+    next: 'the same command again when that has ended, or without --no-wait',
+  })
+}
 
 async function insertAction(store: Store, { action, target, origin }: ActionOptions): Promise<string> {
   const [row] = await store.db.query<{ id: string }>(

@@ -119,22 +119,22 @@ export function isHeld(schema: string, name: string): string {
 /**
  * Waits for locks by polling, until it has them all. A blocked waiter would hold a snapshot, and PostgreSQL would resolve
  * it against a concurrent index build as a deadlock; a build that happens on a poll waits for the transaction of that
- * poll, so each has one of its own. Throws `STOPPED` at the signal.
+ * poll, so each has one of its own. `onWait` is called at every poll that failed, and may throw. Throws `STOPPED` at the signal.
  */
 export async function waitForLocks(
   session: Session,
   names: readonly string[],
   clock: Clock,
-  { onWait, signal }: { onWait?: () => void; signal?: AbortSignal | undefined } = {},
+  { onWait, signal }: { onWait?: () => Promise<void>; signal?: AbortSignal | undefined } = {},
 ): Promise<void> {
-  for (let tries = 0; !(await tryLocks(session, names)); tries++) {
+  while (!(await tryLocks(session, names))) {
     session.assertHeld()
     if (signal?.aborted) {
       throw new ElasticUmzugError('STOPPED', 'Stopped while another run held the lock: nothing was done.', {
         next: 'run the same command again',
       })
     }
-    if (tries === 0) onWait?.()
+    await onWait?.()
     await clock.sleep(pollMs * (0.5 + Math.random()), signal)
     await session.renew()
   }

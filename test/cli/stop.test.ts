@@ -44,7 +44,7 @@ describe('Ctrl-C', function () {
     const holder = startCli([], { program, env: { DATABASE_URL: library.databaseUrl } })
     await written(holder, /held/)
     const child = library.start(['up'])
-    await written(child, /waiting for another run/)
+    await written(child, /waiting for the run lock/)
     child.kill('SIGINT')
     const ended = await child.ended
     await killTree(holder)

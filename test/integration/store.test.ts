@@ -213,7 +213,10 @@ describe('store', () => {
         await holder.tryLock('run')
         const stop = new AbortController()
         const error = rejection(
-          waitForLocks(waiter, ['run'], monotonicClock, { onWait: () => stop.abort(), signal: stop.signal }),
+          waitForLocks(waiter, ['run'], monotonicClock, {
+            onWait: () => Promise.resolve(stop.abort()),
+            signal: stop.signal,
+          }),
         )
         expect(await error).to.include({ code: 'STOPPED' })
       } finally {

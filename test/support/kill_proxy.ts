@@ -22,8 +22,8 @@ export interface KillProxy {
   stop(): Promise<void>
 }
 
-/** Called when the cluster has answered; false keeps the answer back for good. */
-export type Answered = (exchange: Exchange) => boolean
+/** Called when the cluster has answered; a promise keeps the answer back until it resolves, false for good. */
+export type Answered = (exchange: Exchange) => boolean | Promise<boolean>
 
 /** Starts a proxy to the URL. */
 export async function startKillProxy(target: string, answered: Answered): Promise<KillProxy> {
@@ -41,7 +41,7 @@ async function pass(target: string, incoming: IncomingMessage, outgoing: ServerR
   const answer = await send(target, incoming, body)
   const text = await textOf(answer)
   const status = answer.statusCode ?? 502
-  if (!answered({ method, path, body, status })) return
+  if (!(await answered({ method, path, body, status }))) return
   outgoing.writeHead(status, withoutHop(answer.headers))
   outgoing.end(text)
 }

@@ -3,17 +3,19 @@ import { optionsFirst, splitGlobals } from '../../src/cli/arguments.ts'
 import { ElasticUmzugError } from '../../src/errors.ts'
 
 describe('cli arguments', () => {
-  it('takes --config and --verbose out wherever they stand', () => {
-    const given = ['--config', 'a.ts', 'es:create', '--verbose', 'books']
+  it('takes --config, --verbose and --no-wait out wherever they stand', () => {
+    const given = ['--config', 'a.ts', 'es:create', '--verbose', 'books', '--no-wait']
     expect(splitGlobals(given)).to.deep.equal({
       config: 'a.ts',
       verbose: true,
+      wait: false,
       version: false,
       args: ['es:create', 'books'],
     })
     expect(splitGlobals(['up', '--config=b=c.ts', '--step', '2'])).to.deep.equal({
       config: 'b=c.ts',
       verbose: false,
+      wait: true,
       version: false,
       args: ['up', '--step', '2'],
     })
