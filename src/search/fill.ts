@@ -28,7 +28,7 @@ export async function fillVersion(deps: LifecycleDeps, start: Version, definitio
   await assertPhysical(search, start)
   await moveVersion(store, start.id, ['created'], 'populating')
   const version = await readVersion(store, start.id)
-  await load(deps, version, definition)
+  await loadRows(deps, version, definition)
   await catchUp(deps, version)
   await reapplyDeletes(deps, version, definition.source)
   await restoreSettings(search, version)
@@ -42,15 +42,15 @@ export async function fillVersion(deps: LifecycleDeps, start: Version, definitio
   return await readVersion(store, version.id)
 }
 
-async function load(deps: LifecycleDeps, version: Version, { source }: Definition): Promise<void> {
-  const { store, signal, assertHeld, workers } = deps
+async function loadRows(deps: LifecycleDeps, version: Version, { source }: Definition): Promise<void> {
+  const { store, signal, assertHeld, workers, load } = deps
   const expected = await source.count(store.db)
   await store.db.query(`UPDATE ${store.table.index_versions} SET rows_expected = $2 WHERE id = $1`, [
     version.id,
     expected,
   ])
   deps.onLine(`${version.physical}: populating ${expected} rows`)
-  await populate(deps, { version, source, workers, expected, signal, assertHeld })
+  await populate(deps, { version, source, workers, load, expected, signal, assertHeld })
   await retryAborted(store, version.id, deps.maxAttempts)
   await catchUp(deps, version)
   await requestSweep(store, version.id)

@@ -8,6 +8,7 @@ import { createVersion, versionOf } from './create.ts'
 import type { Definition } from './definition.ts'
 import { refreshDependencies } from './dependencies.ts'
 import { catchUp, fillVersion } from './fill.ts'
+import type { LoadOptions } from './load.ts'
 import { assertPhysical, checkCluster } from './physical.ts'
 import type { Dependency } from '../ports.ts'
 import type { PopulateDeps } from './populate.ts'
@@ -25,6 +26,8 @@ export interface LifecycleDeps extends PopulateDeps {
   maxAttempts: number
   /** Ranges populated at once. */
   workers: number
+  /** Limits of a populate in this process. */
+  load?: LoadOptions | undefined
   /**
    * Waits until the version holds everything committed before the call (or before the mark); processes here where this
    * code has the definition. Gives what is left when `timeoutMs` is up.

@@ -14,6 +14,7 @@ import type { Clock, Documents, KeyRange, SearchClient, Source } from '../ports.
 import type { Store } from '../store/store.ts'
 import { deadlineOf, isUncertain, type Refusal, sendBulk } from './bulk.ts'
 import { drawNumber } from './clock.ts'
+import { createThrottle, type LoadOptions, type Throttle } from './load.ts'
 import {
   type Checkpoint,
   checkpoint,
@@ -42,27 +43,37 @@ export interface PopulateOptions {
   workers: number
   /** Rows the source gives, for the progress. */
   expected: number
+  /** Limits of this process. */
+  load?: LoadOptions | undefined
+  /** True takes part in what another process has planned, and plans nothing: where nothing is planned, nothing is done. */
+  join?: boolean
   signal?: AbortSignal | undefined
   assertHeld?: () => void
+}
+
+/** A populate on its way in this process. */
+interface Populating extends PopulateOptions {
+  throttle: Throttle
 }
 
 const rowsPerRange = 25_000
 const maxRanges = 256
 const firstRows = 500
-const maxRows = 5_000
 /** Bytes of one request. Larger ones gain nothing and cost memory on both sides. */
 const pageBytes = 2_000_000
 
 /** Populates what is not populated yet; more processes may call it at once. Ends when every range is done. */
 export async function populate(deps: PopulateDeps, options: PopulateOptions): Promise<void> {
   const { store, clock } = deps
-  const { version, source, signal } = options
+  const { version, source, signal, load = {} } = options
+  const workers = load.workers ?? options.workers
   const parts = Math.max(1, Math.min(maxRanges, Math.ceil(options.expected / rowsPerRange)))
-  if ((await rangeProgress(store, version.id)).ranges === 0) {
+  if (!options.join && (await rangeProgress(store, version.id)).ranges === 0) {
     await planRanges(store, version.id, parts === 1 ? [] : await source.split(store.db, parts))
   }
   const failed = new AbortController()
-  const run = { ...options, signal: signal ? AbortSignal.any([signal, failed.signal]) : failed.signal }
+  const throttle = createThrottle(clock, { ...load, workers })
+  const run = { ...options, throttle, signal: signal ? AbortSignal.any([signal, failed.signal]) : failed.signal }
   const work = async () => {
     for (let idle = 0; !run.signal.aborted;) {
       const outcome = await fillNextRange(deps, run)
@@ -77,8 +88,8 @@ export async function populate(deps: PopulateDeps, options: PopulateOptions): Pr
     throw error
   }
   // All end before the first fault is told: nothing may go on writing after this function.
-  const queue = new PQueue({ concurrency: options.workers })
-  const lanes = Array.from({ length: options.workers }, () => queue.add(() => work().catch(failing)))
+  const queue = new PQueue({ concurrency: workers })
+  const lanes = Array.from({ length: workers }, () => queue.add(() => work().catch(failing)))
   const ended = await Promise.allSettled(lanes)
   for (const each of ended) if (each.status === 'rejected') throw each.reason
   if (signal?.aborted) throw stopped(version)
@@ -91,7 +102,7 @@ export function stopped(version: Version): ElasticUmzugError {
   })
 }
 
-async function fillNextRange(deps: PopulateDeps, options: PopulateOptions): Promise<'done' | 'busy' | 'filled'> {
+async function fillNextRange(deps: PopulateDeps, options: Populating): Promise<'done' | 'busy' | 'filled'> {
   const { store } = deps
   const token = crypto.randomUUID()
   const range = await claimRange(store, options.version.id, token, deps.leaseMs)
@@ -115,9 +126,9 @@ interface Filling {
   ahead: Documents | undefined
 }
 
-async function fillRange(deps: PopulateDeps, options: PopulateOptions, range: Range, token: string): Promise<void> {
+async function fillRange(deps: PopulateDeps, options: Populating, range: Range, token: string): Promise<void> {
   const page = { cursor: range.cursor, documents: 0, done: false }
-  const filling: Filling = { range, token, rows: firstRows, page, ahead: undefined }
+  const filling: Filling = { range, token, rows: Math.min(firstRows, options.throttle.rows), page, ahead: undefined }
   try {
     while (await fillPage(deps, options, filling));
   } catch (error) {
@@ -128,7 +139,7 @@ async function fillRange(deps: PopulateDeps, options: PopulateOptions, range: Ra
 }
 
 // Stores the page before, then sends the next; false when the range is done, lost or given back.
-async function fillPage(deps: PopulateDeps, options: PopulateOptions, filling: Filling): Promise<boolean> {
+async function fillPage(deps: PopulateDeps, options: Populating, filling: Filling): Promise<boolean> {
   const { store, clock } = deps
   const { version, signal } = options
   const { range, token } = filling
@@ -145,6 +156,7 @@ async function fillPage(deps: PopulateDeps, options: PopulateOptions, filling: F
   const after = filling.page.cursor ?? range.after
   const documents = filling.ahead ?? await readPage(deps, options, { after, upTo: range.upTo }, filling.rows)
   filling.ahead = undefined
+  await options.throttle.wait(documents.count, signal)
   if (documents.failed?.[0]) throw unmade(version, documents.failed[0])
   if (documents.last === null) filling.page = { ...filling.page, done: true }
   else await writePage(deps, options, filling, documents, deadline)
@@ -164,12 +176,12 @@ async function readPage(
 
 async function writePage(
   deps: PopulateDeps,
-  options: PopulateOptions,
+  options: Populating,
   filling: Filling,
   documents: Documents,
   deadline: number,
 ): Promise<void> {
-  const rows = nextRows(filling.rows, documents)
+  const rows = nextRows(filling.rows, options.throttle.rows, documents)
   // PostgreSQL makes the next page while the cluster takes this one.
   const [sent, next] = await Promise.allSettled([
     documents.count === 0 ? 'written' : sendPage(deps, options, documents, deadline),
@@ -188,7 +200,7 @@ async function writePage(
 }
 
 // Pages grow to the bytes of a request, not to a number of rows: rows may be tiny or huge.
-function nextRows(rows: number, { body, count }: Documents): number {
+function nextRows(rows: number, maxRows: number, { body, count }: Documents): number {
   if (count === 0) return Math.min(maxRows, rows * 2)
   const fitting = Math.floor(pageBytes / (body.length / count))
   return Math.max(1, Math.min(maxRows, fitting, rows * 2))
