@@ -4,6 +4,7 @@
  */
 import { type CommandOptions, createBase, type PluginParts } from './commands/base.ts'
 import { type IndexCommands, indexCommands } from './commands/indexes.ts'
+import { tellOff } from './commands/off.ts'
 import { type QueueCommands, queueCommands } from './commands/queue.ts'
 import { settled } from './commands/settled.ts'
 import { type Status, status, type StatusOptions } from './commands/status.ts'
@@ -43,7 +44,7 @@ export interface ElasticUmzug {
   on<Name extends keyof Events>(name: Name, listener: Listener<Name>): () => void
   /**
    * Installs the capture of changes and starts the worker of this process. Elasticsearch may be away: changes wait.
-   * Throws `SCHEMA_MISSING` before the first `umzug up`.
+   * Throws `SCHEMA_MISSING` before the first `umzug up`. With `ELASTIC_UMZUG=off` it does nothing but say so.
    */
   start(): Promise<void>
   /**
@@ -87,6 +88,7 @@ export function createPlugin(parts: PluginParts): ElasticUmzug {
   }
 
   const start = async () => {
+    if (base.off) return tellOff(runtime)
     await checkSchema(store)
     // Without a cluster nobody would ever take what is recorded.
     if (!base.search || definitions.length === 0) return

@@ -12,6 +12,7 @@ import { servedVersions, type WorkerOptions } from '../queue/worker.ts'
 import { assertDistinct, type Definition } from '../search/definition.ts'
 import type { LifecycleDeps } from '../search/lifecycle.ts'
 import { prepareTriggers } from './capture.ts'
+import { isOff } from './off.ts'
 import { type Action, type Origin, withAction } from '../store/actions.ts'
 import { openStore, type Store } from '../store/store.ts'
 
@@ -71,6 +72,8 @@ export interface Base {
   readonly search: SearchClient | undefined
   readonly modes: PluginParts['modes']
   readonly capture: PluginParts['capture']
+  /** True where `ELASTIC_UMZUG=off`: nothing is recorded by hooks, and the search indexes are left alone. */
+  readonly off: boolean
   /** The search client, or `CONFIG_INVALID`. */
   needSearch(): SearchClient
   workerOptions(): WorkerOptions
@@ -85,8 +88,11 @@ export function createBase(parts: PluginParts): Base {
   assertConfig(config)
   const definitions = config.indexes ?? []
   assertDistinct(definitions)
+  const off = isOff(parts.runtime)
   const base: Base = {
     ...parts,
+    ...(off && { capture: () => () => {} }),
+    off,
     definitions,
     prefix: config.prefix ?? '',
     store: openStore(db, config.schema ?? 'elastic_umzug'),

@@ -10,6 +10,7 @@ import type { ChangeOptions } from './change.ts'
 import { type CreateOptions, createVersions } from './create.ts'
 import { listStatus, type VersionStatus } from './list.ts'
 import { lookNow } from './look.ts'
+import { commandsOff } from './off.ts'
 import { updateVersions } from './update.ts'
 import { type Verified, type VerifyOptions, verifyVersions } from './verify.ts'
 
@@ -33,13 +34,14 @@ export interface IndexCommands {
 
 /** The commands; with `within` they take part in an action that already holds the run lock. */
 export function indexCommands(base: Base, within?: Run): IndexCommands {
-  return {
+  const commands: IndexCommands = {
     list: () => listStatus(base),
     create: (names = [], options = {}) => createVersions(base, within, names, options),
     update: (names = [], options = {}) => updateVersions(base, within, names, options),
     activate: (targets = [], options = {}) => activateVersions(base, within, targets, options),
     verify: (targets, options) => verifyVersions(base, targets, options),
   }
+  return base.off ? commandsOff(base.runtime, commands, ['list']) : commands
 }
 
 /** Every definition: create, populate, verify, activate where that is not done yet. Part of `up`. */

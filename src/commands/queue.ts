@@ -19,6 +19,7 @@ import {
   selectVersions,
 } from './aborted.ts'
 import type { Base } from './base.ts'
+import { commandsOff } from './off.ts'
 import { watchSearch } from './watch.ts'
 
 /** The queue of one version. */
@@ -65,7 +66,7 @@ export interface QueueCommands {
 
 /** Makes the commands. */
 export function queueCommands(base: Base): QueueCommands {
-  return {
+  const commands: QueueCommands = {
     status: (options = {}) => queueStatus(base, options),
     retry: (options = {}) => retryAborted(base, options),
     clear: (options) => clearAborted(base, options),
@@ -79,6 +80,7 @@ export function queueCommands(base: Base): QueueCommands {
       await Promise.all([worker.stop(), watch.stop()])
     },
   }
+  return base.off ? commandsOff(base.runtime, commands, ['status']) : commands
 }
 
 const listed = { first: 3, all: 1_000 }

@@ -20,7 +20,7 @@ export async function settled(
   worker: () => Worker | undefined,
   timeoutMs: number = Infinity,
 ): Promise<void> {
-  if (!base.search) return
+  if (!base.search || base.off) return
   const { store, runtime: { clock } } = base
   const options = base.workerOptions()
   const mark = await markNow(store)

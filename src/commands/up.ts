@@ -11,6 +11,7 @@ import { applySchema, isApplied } from '../store/schema.ts'
 import type { Base, CommandOptions, Run } from './base.ts'
 import { assertTriggersPossible, dismissTriggers, planTriggers, prepareTriggers } from './capture.ts'
 import { convergeIndexes, indexCommands } from './indexes.ts'
+import { tellOff } from './off.ts'
 import { planIndexes, type Step } from './plan-indexes.ts'
 
 /** Umzug's options of `up`. */
@@ -83,7 +84,7 @@ export function migrationRunner(base: Base, options: CommandOptions = {}, within
 
 /** Own tables, pending SQL migrations, then the search indexes. A killed run is gone on with by the next one. */
 export async function up(base: Base, options: UpOptions = {}): Promise<UpResult> {
-  const searching = options.search !== false && base.definitions.length > 0
+  const searching = searches(base, options)
   await prepare(base)
   return await base.run('up', options, (run) =>
     capturing(base, async () => {
@@ -97,6 +98,12 @@ export async function up(base: Base, options: UpOptions = {}): Promise<UpResult>
       const indexes = searching ? await convergeCaptured(base, run, options.activate ?? true) : []
       return { migrations: applied.map((each) => each.name), indexes }
     }))
+}
+
+function searches({ off, runtime, definitions }: Base, { search = true }: UpOptions): boolean {
+  const searching = search && definitions.length > 0
+  if (searching && off) tellOff(runtime)
+  return searching && !off
 }
 
 // A version has what is recorded by triggers from its registration on; who does not need them any more comes last.
@@ -116,7 +123,7 @@ export async function down(base: Base, migrate: MigrateDownOptions, options: Com
 /** What `up` would do, a line each; changes nothing. */
 export async function planUp(base: Base, options: UpOptions = {}): Promise<string[]> {
   const names = await migrationRunner(base, options).plan('up', options.migrate)
-  const searching = options.search !== false && base.definitions.length > 0
+  const searching = searches(base, options)
   const steps: Step[] = options.activate === false ? ['created', 'populated'] : ['created', 'populated', 'activated']
   const indexes = searching ? await planIndexes(base, base.definitions, steps, !(await isApplied(base.store))) : []
   const triggers = searching ? await planTriggers(base) : []
