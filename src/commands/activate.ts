@@ -2,25 +2,73 @@
  * `es:activate`: the alias moved to another version.
  * @module
  */
+import { ElasticUmzugError } from '../errors.ts'
 import { activateVersion, findVersion, keepAlias, type LifecycleDeps } from '../search/lifecycle.ts'
-import { readAlias, type Version } from '../search/versions.ts'
-import type { Base, Run } from './base.ts'
+import { isComplete, listVersions, readAlias, readVersion, type Version } from '../search/versions.ts'
+import { checkSchema } from '../store/schema.ts'
+import type { Base, CommandOptions, Run } from './base.ts'
 import { type ChangeOptions, changing, eachOf, tellNone, tellPlan } from './change.ts'
 import { lookNow } from './look.ts'
+
+/** Options of `activate`. */
+export interface ActivateOptions extends ChangeOptions {
+  /** Takes a version although it is incomplete, behind, or may differ from its rows; what it lacks is told. */
+  force?: boolean
+  /** Waits until somebody has filled the newest version, or the one that is named. */
+  whenReady?: boolean
+}
 
 /** Points the alias at the named versions (default: all definitions); see `IndexCommands.activate`. */
 export async function activateVersions(
   base: Base,
   within: Run | undefined,
   targets: readonly string[],
-  options: ChangeOptions,
+  options: ActivateOptions,
 ): Promise<Version[]> {
   const chosen = targets.length > 0 ? targets : base.definitions.map((each) => each.name)
   tellNone(options, chosen)
   if (options.dryRun) return await tellPlan(base, options, () => planActivate(base, chosen))
+  // Before the run lock is taken: whoever fills the version needs it.
+  const named = options.whenReady ? await eachOf(chosen, (each) => awaitReady(base, each, options)) : chosen
   return await changing(base, within, 'es:activate', options, async (deps) => {
     await lookNow(base, deps.onLine, deps.signal)
-    return await eachOf(chosen, (each) => activate(deps, each))
+    return await eachOf(named, (each) => activate(deps, each, options.force))
+  })
+}
+
+const pollMs = 250
+
+// Gives the name of the version that got ready: a newer one may be begun meanwhile.
+async function awaitReady(base: Base, target: string, { onLine, signal }: CommandOptions): Promise<string> {
+  await checkSchema(base.store)
+  const { clock } = base.runtime
+  let version = await newestOf(base, target)
+  if (!isComplete(version)) onLine?.(`${version.physical}: ${version.state}; waiting until it is ready`)
+  while (!isComplete(version)) {
+    if (version.state === 'dropped') throw gone(version)
+    await clock.sleep(pollMs, signal)
+    if (signal?.aborted) throw stoppedWaiting(version)
+    version = await readVersion(base.store, version.id)
+  }
+  return `${version.index}@${version.number}`
+}
+
+// Without a number the newest one is meant, also where an older one is complete already.
+async function newestOf(base: Base, target: string): Promise<Version> {
+  const found = await findVersion(base, target)
+  if (found.index !== target) return found
+  return (await listVersions(base.store, base.prefix)).filter((each) => each.index === target).at(-1)!
+}
+
+function gone({ physical, index }: Version): ElasticUmzugError {
+  return new ElasticUmzugError('VERSION_NOT_READY', `${physical} was dropped while it was waited for.`, {
+    next: `npx umzug es:update ${index}`,
+  })
+}
+
+function stoppedWaiting({ physical, state }: Version): ElasticUmzugError {
+  return new ElasticUmzugError('STOPPED', `Stopped while ${physical} was ${state}: the alias was not moved.`, {
+    next: 'run the same command again',
   })
 }
 
@@ -33,9 +81,9 @@ async function planActivate(base: Base, targets: readonly string[]): Promise<str
   })
 }
 
-async function activate(deps: LifecycleDeps, target: string): Promise<Version> {
+async function activate(deps: LifecycleDeps, target: string, force: boolean | undefined): Promise<Version> {
   const version = await findVersion(deps, target)
-  if (version.state !== 'active') await activateVersion(deps, version)
+  if (version.state !== 'active') await activateVersion(deps, version, force)
   else if (!(await keepAlias(deps, version))) deps.onLine(`${version.physical}: already active`)
   return version
 }

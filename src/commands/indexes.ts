@@ -4,7 +4,7 @@
  */
 import { converge, type Converged } from '../search/lifecycle.ts'
 import type { Version } from '../search/versions.ts'
-import { activateVersions } from './activate.ts'
+import { type ActivateOptions, activateVersions } from './activate.ts'
 import type { Base, Run } from './base.ts'
 import type { ChangeOptions } from './change.ts'
 import { type CreateOptions, createVersions } from './create.ts'
@@ -23,7 +23,7 @@ export interface IndexCommands {
   /** Populates and verifies the newest version of each named definition (default: all); goes on where a killed run stopped. */
   update(names?: readonly string[], options?: ChangeOptions): Promise<Version[]>
   /** Points the alias at `name` (its newest complete version), `name@N` or a physical name. Default: all definitions. */
-  activate(targets?: readonly string[], options?: ChangeOptions): Promise<Version[]>
+  activate(targets?: readonly string[], options?: ActivateOptions): Promise<Version[]>
   /**
    * Compares every document of `name` (its active version), `name@N` or a physical name with its row, and repairs what
    * differs if asked. Default: every complete version that this code has the definition of.

@@ -13,7 +13,7 @@ import { findVersion } from '../search/lifecycle.ts'
 import { assertPhysical, checkCluster, countDocuments, storesAsSent } from '../search/physical.ts'
 import { type CheckDeps, type Checked, checkVersion, type Faults, sumOf } from '../search/repair.ts'
 import { clearSuspicions, momentNow, sinceNoted } from '../search/suspicions.ts'
-import { isMadeFrom, listVersions, type Version } from '../search/versions.ts'
+import { isComplete, isMadeFrom, listVersions, type Version } from '../search/versions.ts'
 import { checkSchema } from '../store/schema.ts'
 import type { Base, CommandOptions, Run } from './base.ts'
 import { lookNow } from './look.ts'
@@ -99,10 +99,8 @@ async function chosen(base: Base, run: Run, targets: readonly string[]): Promise
   return found
 }
 
-const complete = ['ready', 'active', 'retired']
-
 // One that was given up gets no changes any more: it differs, and that is known.
-const isKept = ({ state, abandonedAt }: Version) => complete.includes(state) && abandonedAt === null
+const isKept = (version: Version) => isComplete(version) && version.abandonedAt === null
 
 async function served(base: Base, { say }: Run): Promise<Target[]> {
   const versions = (await listVersions(base.store, base.prefix)).filter(isKept)

@@ -2,13 +2,15 @@
  * Activates versions: the alias is the truth, the rows follow it.
  * @module
  */
-import { ElasticUmzugError } from '../errors.ts'
+import { ElasticUmzugError, isOwnError } from '../errors.ts'
 import { aliasTargets, swapAlias } from './aliases.ts'
 import type { LifecycleDeps } from './lifecycle.ts'
-import { assertPhysical, refresh } from './physical.ts'
+import { assertPhysical, refresh, restoreSettings } from './physical.ts'
 import { stopped } from './populate.ts'
+import { clearPopulate } from './ranges.ts'
 import { listSuspicions } from './suspicions.ts'
 import {
+  isComplete,
   isMadeFrom,
   listVersions,
   readAlias,
@@ -24,14 +26,18 @@ const catchUpMs = 30_000
 /**
  * Rule 9 of the protocol: points the alias at a version that is complete and holds all that was committed before the check began. The alias is
  * the truth: after a crash between its request and the rows, the next command mends the rows.
- * Throws `VERSION_NOT_READY` or `VERSION_BEHIND`, and then nothing has changed.
+ * Throws `VERSION_NOT_READY`, `VERSION_BEHIND` or `VERSION_ABANDONED`, and then nothing has changed. With `force`, a version
+ * that lacks something is taken all the same, and that is told; not one that nobody keeps up to date any more.
  */
-export async function activateVersion(deps: LifecycleDeps, given: Version): Promise<void> {
+export async function activateVersion(deps: LifecycleDeps, given: Version, force: boolean = false): Promise<void> {
   const version = await readVersion(deps.store, given.id)
-  assertComplete(version)
+  assertKept(version)
   await assertPhysical(deps.search, version)
-  await assertCaughtUp(deps, version)
-  await assertUnsuspected(deps, version)
+  const forgiving = forgive(deps, version, force)
+  await forgiving(() => assertComplete(version))
+  await forgiving(() => assertCaughtUp(deps, version, force))
+  await forgiving(() => assertUnsuspected(deps, version))
+  if (!isComplete(version)) await giveUpPopulate(deps, version)
   await refresh(deps.search, version.physical)
   deps.assertHeld()
   const before = await swapAlias(deps.search, version)
@@ -62,9 +68,43 @@ export async function keepAlias(deps: LifecycleDeps, version: Version): Promise<
   return true
 }
 
+// What somebody took although it lacks something has to be on record, with what it lacks.
+function forgive(deps: LifecycleDeps, { physical, index }: Version, force: boolean) {
+  return async (check: () => unknown) => {
+    try {
+      await check()
+    } catch (error) {
+      if (!force || !isOwnError(error) || error.code === 'STOPPED') throw error
+      const what = error.message.split('\n')[0]
+      deps.onLine(`${physical}: activated by force. ${what} Then: npx umzug es:verify ${index} --repair`)
+    }
+  }
+}
+
+// Whoever still fills it finds its range gone and ends; what is missing is found by `es:verify --repair`.
+async function giveUpPopulate({ store, search }: LifecycleDeps, version: Version): Promise<void> {
+  await clearPopulate(store, version.id)
+  await restoreSettings(search, version)
+}
+
 function assertComplete(version: Version): void {
-  if (version.state === 'created' || version.state === 'populating' || version.state === 'dropped') {
+  if (!isComplete(version)) {
     throw new ElasticUmzugError('VERSION_NOT_READY', `${version.physical} is ${version.state}, not ready.`, {
+      next: `npx umzug es:update ${version.index}; --when-ready waits for it, --force takes it as it is`,
+    })
+  }
+  if (!version.awaitsWriters) return
+  throw new ElasticUmzugError(
+    'VERSION_BEHIND',
+    `${version.physical} may lack changes: the run that brought it up to date after a migration was broken off.`,
+    { next: 'run `npx umzug up` with the code that it was made from; it goes on where that one stopped' },
+  )
+}
+
+// Nobody brings these up to date: what they lack would be missing for good.
+function assertKept(version: Version): void {
+  if (version.state === 'dropped') {
+    throw new ElasticUmzugError('VERSION_NOT_READY', `${version.physical} is dropped.`, {
       next: `npx umzug es:update ${version.index}`,
     })
   }
@@ -75,13 +115,6 @@ function assertComplete(version: Version): void {
       { next: 'run `npx umzug up` with the code that it was made from; it builds a new version' },
     )
   }
-  if (version.awaitsWriters) {
-    throw new ElasticUmzugError(
-      'VERSION_BEHIND',
-      `${version.physical} may lack changes: the run that brought it up to date after a migration was broken off.`,
-      { next: 'run `npx umzug up` with the code that it was made from; it goes on where that one stopped' },
-    )
-  }
   if (!version.dependencyError) return
   throw new ElasticUmzugError(
     'VERSION_BEHIND',
@@ -90,22 +123,25 @@ function assertComplete(version: Version): void {
   )
 }
 
-async function assertCaughtUp(deps: LifecycleDeps, version: Version): Promise<void> {
+async function assertCaughtUp(deps: LifecycleDeps, version: Version, force: boolean): Promise<void> {
   const mark = await deps.mark()
   const isKnown = deps.definitions.some((each) => isMadeFrom(version, each))
   if (isKnown) await retryAborted(deps.store, version.id, deps.maxAttempts)
-  const left = await deps.drain(version, isKnown ? { mark } : { mark, timeoutMs: catchUpMs })
+  const left = await deps.drain(version, isKnown && !force ? { mark } : { mark, timeoutMs: force ? 0 : catchUpMs })
   if (deps.signal?.aborted) throw stopped(version)
   if (left.changes + left.pending > 0) {
     throw new ElasticUmzugError(
       'VERSION_BEHIND',
       `${version.physical} has ${left.pending} pending keys and ${left.changes} changes from before the activation began.`,
-      { next: 'start a worker that has its definition (`npx umzug queue:work` with that code), then activate again' },
+      {
+        next: 'start a worker that has its definition (`npx umzug queue:work` with that code), then activate again; ' +
+          '--force takes it as it is',
+      },
     )
   }
   if (left.aborted > 0) {
     throw new ElasticUmzugError('VERSION_BEHIND', `${version.physical} has ${left.aborted} aborted documents.`, {
-      next: 'npx umzug queue:status',
+      next: 'npx umzug queue:status; --force takes it without them',
     })
   }
 }

@@ -13,7 +13,7 @@ import { assertPhysical, checkCluster } from './physical.ts'
 import type { Dependency } from '../ports.ts'
 import type { PopulateDeps } from './populate.ts'
 import { unknownVersion } from './targets.ts'
-import { forgetGone, listVersions, retryAborted, type Version } from './versions.ts'
+import { forgetGone, isComplete, listVersions, retryAborted, type Version } from './versions.ts'
 
 export { activateVersion, createVersion, fillVersion, keepAlias, mendActive, versionOf }
 
@@ -115,7 +115,7 @@ export async function findVersion(deps: Pick<LifecycleDeps, 'store' | 'prefix'>,
   const found = target !== name
     ? named.find((each) => `${each.index}@${each.number}` === target)
     : versions.find((each) => each.physical === target) ??
-      named.filter((each) => ['ready', 'active', 'retired'].includes(each.state)).at(-1) ?? named.at(-1)
+      named.filter(isComplete).at(-1) ?? named.at(-1)
   if (found) return found
   throw unknownVersion(versions, target)
 }

@@ -50,6 +50,11 @@ export interface Version {
   awaitsWriters: boolean
 }
 
+/** Whether a version was filled to its end. */
+export function isComplete({ state }: Pick<Version, 'state'>): boolean {
+  return state === 'ready' || state === 'active' || state === 'retired'
+}
+
 /** The private alias that writes go to. */
 export function writeAlias(version: Pick<Version, 'physical'>): string {
   return `${version.physical}.write`
