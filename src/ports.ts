@@ -107,13 +107,18 @@ export interface Dependency {
   own: boolean
   /** The SQL when the whole table changed (TRUNCATE): `$1` is ignored. */
   allKeys: string
+  /** Text that stands before the keys that the SQL gives, and is taken off the cursor; none where it is left out. */
+  prefix?: string
 }
 
 /** Documents read in one statement, ready to send. */
 export interface Documents {
   /** Number of documents. */
   count: number
-  /** Newline-delimited `_bulk` lines: action and document in turn. Empty when there are none. */
+  /**
+   * Newline-delimited `_bulk` lines: action and document in turn; an action begins with `{"index":{"_id":"`. Empty when
+   * there are none.
+   */
   body: string
   /** Keys of the documents, in the order of the body; only when asked for. */
   keys: string[]
@@ -142,11 +147,18 @@ export interface PageSize {
 /**
  * Reads rows in key order and makes documents from them.
  * A key is text: the row's primary key as PostgreSQL prints it; parts of a composite key are joined by `,`
- * with `\` and `,` inside a part escaped by `\`. It is the document's `_id`.
+ * with `\` and `,` inside a part escaped by `\`. It is the document's `_id`. A key that is not the primary key keeps this
+ * form. What decides the shard of a document stands in its key, so no two documents ever have one `_id`.
  */
 export interface Source {
-  /** The table whose rows are documents. */
+  /** The table whose rows are documents; of the first part where there are several. */
   readonly table: Table
+  /** The sources that this one joins; left out where it is one itself. */
+  readonly parts?: readonly Source[]
+  /** How `_id` and routing are made, where not by the primary key alone: another way needs another version. */
+  readonly ids?: string
+  /** The routing of the document with this key; left out where documents have none. */
+  routing?(key: string): string | undefined
   /** Tables that are read. */
   readonly tables: readonly Table[]
   /** Checks what needs the database (columns, key) and tells what the documents depend on. */

@@ -76,9 +76,9 @@ async function dependency(making: Making, table: Table, given: Exclude<DependsOn
   const columns = typedColumns(joins, (each) => capturedValue('changed.image', each))
   const values = given.key === undefined
     ? `WITH changed AS MATERIALIZED (SELECT ${columns || '1'} FROM ${changed})
-SELECT k.* FROM (\n${given.keys}\n) AS k(${keyOrderOf(rows.key)})`
+SELECT k.* FROM (\n${given.keys}\n) AS k(${keyOrderOf(rows.id)})`
     : `SELECT ${joins.map((each) => capturedValue('changed.image', each)).join(', ')} FROM ${changed}`
-  const keys = rootKeys(rows.plan, rows.key, `(${keyOrder(rows.plan.alias, rows.key)}) IN (\n${values})`)
+  const keys = rootKeys(rows, `(${keyOrder(rows.plan.alias, rows.id)}) IN (\n${values})`)
   await asked(options.table, `\`${where}\``, () => db.query(`EXPLAIN ${keys}`, ['[]', null, 1]))
   return { ...common(making, table, joins), keys, own: false }
 }
@@ -103,7 +103,7 @@ function common(
     table: id,
     columns,
     capture: sameTable ? [...new Set([...rows.key.map((each) => each.name), ...capture])] : capture,
-    allKeys: rootKeys(rows.plan, rows.key, ''),
+    allKeys: rootKeys(rows, ''),
   }
 }
 
@@ -114,8 +114,8 @@ async function changedColumns({ db, options, rows, tables }: Making, table: Tabl
   if (!names) {
     throw queryError(options.table, `${what} does not read \`changed\``, 'join it to the rows of `changed`')
   }
-  if (gives.length !== rows.key.length) {
-    const wanted = rows.key.map((each) => each.name).join(', ')
+  if (gives.length !== rows.id.length) {
+    const wanted = rows.id.map((each) => each.name).join(', ')
     throw queryError(
       options.table,
       `${what} gives ${gives.length} columns`,
@@ -127,8 +127,8 @@ async function changedColumns({ db, options, rows, tables }: Making, table: Tabl
 
 function keyColumns({ options, rows, tables }: Making, table: Table, names: readonly string[]): Column[] {
   const what = `dependsOn.${nameOf(table)}.key`
-  const wanted = rows.key.map((each) => each.name).join(', ')
-  if (names.length !== rows.key.length) {
+  const wanted = rows.id.map((each) => each.name).join(', ')
+  if (names.length !== rows.id.length) {
     throw queryError(options.table, `${what} has ${names.length} columns`, `name those that hold ${wanted}`)
   }
   return names.map((name) => {
@@ -153,7 +153,7 @@ function assertUsed({ table }: QueryOptions, { key }: QueryRows, { gives, asked:
   }
   const missing = key.find((each) => !gives.includes(each.name))
   if (!missing) return
-  throw queryError(table, `\`query\` gives no column "${missing.name}"`, `select the primary key, too: ${names}`)
+  throw queryError(table, `\`query\` gives no column "${missing.name}"`, `select the key, too: ${names}`)
 }
 
 const unseen: Readonly<Record<string, string>> = { v: 'view', m: 'materialized view', f: 'foreign table' }

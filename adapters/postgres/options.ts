@@ -7,7 +7,7 @@ import type { Table } from '../../src/ports.ts'
 
 /**
  * Which documents a changed row of a table concerns: those whose key stands in columns of the row (`key`, in the order of
- * the primary key), those that a query finds from the relation `changed` (`keys`), or none (`false`).
+ * the key), those that a query finds from the relation `changed` (`keys`), or none (`false`).
  */
 export type DependsOn =
   | { key: string | readonly string[]; keys?: undefined }
@@ -16,11 +16,21 @@ export type DependsOn =
 
 /** A source made from SQL. */
 export interface FromQueryOptions {
-  /** The table whose rows are documents, by its primary key: `name`, or `schema.name` where it is not in `public`. */
+  /** The table whose rows are documents: `name`, or `schema.name` where it is not in `public`. */
   table: string
   /**
-   * One SELECT that gives at most one row for each row of the relation `keys`, which has the columns of the primary key, and
-   * gives them too. Its columns are the fields of the document; a key without a row has no document.
+   * Columns that make the `_id` of a document instead of the primary key: not null, with a unique index among them. When
+   * a value of them changes, the document gets another `_id`, and the old one is deleted.
+   */
+  key?: string | readonly string[]
+  /**
+   * The column whose value is the routing of the document; not null. It leads the `_id` (`7,123`) where it is no part of it
+   * anyhow, so that no `_id` is ever in two shards. Only together with `key`.
+   */
+  routing?: string
+  /**
+   * One SELECT that gives at most one row for each row of the relation `keys`, which has the columns of the key, and of the
+   * routing, and gives them too. Its columns are the fields of the document; a key without a row has no document.
    */
   query: string
   /**
@@ -38,6 +48,9 @@ export interface FromQueryOptions {
 /** The options, checked as far as that goes without the database. */
 export interface QueryOptions {
   table: Table
+  /** Undefined is the primary key. */
+  key: readonly string[] | undefined
+  routing: string | undefined
   query: string
   dependsOn: readonly { table: Table; given: DependsOn }[]
   document: FromQueryOptions['document']
@@ -45,15 +58,22 @@ export interface QueryOptions {
 
 /** Checks the options. Throws `DEFINITION_INVALID`. */
 export function checkOptions(options: FromQueryOptions): QueryOptions {
-  const { table, query, dependsOn = {}, document } = options ?? {}
+  const { table, key, routing, query, dependsOn = {}, document } = options ?? {}
   if (!isText(table)) throw invalid('fromQuery()', '`table` is no name of a table')
   const where = `fromQuery(${table})`
+  if (key !== undefined && !isColumns(key)) {
+    throw invalid(where, '`key` is neither a name nor a list of names of columns')
+  }
+  if (routing !== undefined && !isText(routing)) throw invalid(where, '`routing` is no name of a column')
+  if (routing !== undefined && key === undefined) throw invalid(where, '`routing` is given without `key`')
   if (!isText(query)) throw invalid(where, '`query` is no SQL')
   const wrong = Object.entries(dependsOn).find(([, given]) => !isDependsOn(given))
   if (wrong) throw invalid(where, `\`dependsOn.${wrong[0]}\` is neither { key: … }, { keys: 'SELECT …' } nor false`)
   if (document !== undefined && typeof document !== 'function') throw invalid(where, '`document` is no function')
   return {
     table: tableOf(table),
+    key: key === undefined ? undefined : [key].flat(),
+    routing,
     // Ours goes around it, and a semicolon would end that.
     query: withoutEnd(query),
     dependsOn: Object.entries(dependsOn).map(([name, given]) => ({ table: tableOf(name), given: ended(given) })),
@@ -92,7 +112,11 @@ function isDependsOn(given: unknown): given is DependsOn {
   if (given === false) return true
   const { key, keys } = (given ?? {}) as { key?: unknown; keys?: unknown }
   if (key === undefined) return isText(keys)
-  return keys === undefined && (Array.isArray(key) ? key.length > 0 && key.every(isText) : isText(key))
+  return keys === undefined && isColumns(key)
+}
+
+function isColumns(given: unknown): boolean {
+  return Array.isArray(given) ? given.length > 0 && given.every(isText) : isText(given)
 }
 
 function isText(value: unknown): value is string {

@@ -5,12 +5,14 @@
 import type { KeyRange } from '../../src/ports.ts'
 import { quoteName, quoteTable } from '../../src/sql.ts'
 import type { Column } from '../sequelize/catalog.ts'
-import { boundKey, compareKey, type KeyColumn, keyOrder, keyText, splitKey } from '../sequelize/keys.ts'
+import { boundKey, compareKey, type KeyColumn, keyOrder, keyText, splitKey, uniqueOf } from '../sequelize/keys.ts'
 import type { KeyedTable, Statement } from '../sequelize/statements.ts'
 
 /** A query with the types of its key. */
 export interface QueryRows extends KeyedTable {
   key: readonly Column[]
+  /** Columns of the key that tell rows apart: what `dependsOn` names. */
+  id: readonly Column[]
   query: string
 }
 
@@ -20,30 +22,30 @@ const rowName = 'elastic_umzug_row'
 const madeName = 'elastic_umzug_made'
 
 /** Key columns of the rows of a range, in key order, at most `limit`. A bound that is no key of this table is none. */
-export function rangeKeys({ plan, key }: QueryRows, { after, upTo }: KeyRange, limit: number): Statement {
+export function rangeKeys({ plan, key, unique }: QueryRows, { after, upTo }: KeyRange, limit: number): Statement {
   const values: unknown[] = [limit]
   const bounds = ([['>', after], ['<=', upTo]] as const).flatMap(([operator, bound]) => {
     const parts = bound === null ? undefined : splitKey(bound, key.length)
     if (!parts) return []
-    const compared = compareKey(plan.alias, key, operator, boundKey(key, values.length + 1))
-    values.push(...parts)
+    const compared = compareKey(plan.alias, unique, operator, boundKey(unique, values.length + 1))
+    values.push(...uniqueOf(unique, parts))
     return [compared]
   })
   const where = bounds.length > 0 ? ` WHERE ${bounds.join(' AND ')}` : ''
-  return { sql: `${allKeys({ plan, key })}${where} ORDER BY ${keyOrder(plan.alias, key)} LIMIT $1`, values }
+  return { sql: `${allKeys({ plan, key })}${where} ORDER BY ${keyOrder(plan.alias, unique)} LIMIT $1`, values }
 }
 
 /** Key columns of the rows with these keys; texts that are not written as PostgreSQL prints the key find nothing. */
-export function givenKeys({ plan, key }: QueryRows, keys: readonly string[]): Statement {
+export function givenKeys({ plan, key, unique }: QueryRows, keys: readonly string[]): Statement {
   const split = keys.flatMap((text) => {
     const parts = splitKey(text, key.length)
-    return parts ? [[text, ...parts]] : []
+    return parts ? [[text, ...uniqueOf(unique, parts)]] : []
   })
-  const values = [undefined, ...key].map((_, at) => split.map((each) => each[at]))
+  const values = [undefined, ...unique].map((_, at) => split.map((each) => each[at]))
   const asked = `unnest(${values.map((_, at) => `$${at + 1}::text[]`).join(', ')}) AS asked(${
-    ['key', ...key.map((_, at) => `part${at}`)].join(', ')
+    ['key', ...unique.map((_, at) => `part${at}`)].join(', ')
   })`
-  const equal = key.map(({ name, type }, at) =>
+  const equal = unique.map(({ name, type }, at) =>
     `${quoteName(plan.alias)}.${quoteName(name)} = asked.part${at}::${type} AND `
   )
   return {
@@ -53,7 +55,7 @@ export function givenKeys({ plan, key }: QueryRows, keys: readonly string[]): St
 }
 
 /** Key columns of all rows. */
-export function allKeys({ plan, key }: KeyedTable, beside?: string): string {
+export function allKeys({ plan, key }: Pick<KeyedTable, 'plan' | 'key'>, beside?: string): string {
   const from = `${quoteTable(plan.table)} AS ${quoteName(plan.alias)}`
   return `SELECT ${keyOrder(plan.alias, key)} FROM ${beside ? `${beside}, ` : ''}${from}`
 }
@@ -77,9 +79,9 @@ export function madeDocuments(
   chosen: Statement,
   { version, keys, parsed }: { version: string; keys: boolean; parsed: boolean },
 ): Statement {
-  const { key } = rows
+  const { key, unique } = rows
   const text = keyText(keysName, key)
-  const order = key.map((_, at) => `k${at}`).join(', ')
+  const order = unique.map(({ part }) => `k${part}`).join(', ')
   const line = `'{"index":{"_id":' || to_json(key) || $${chosen.values.length + 1}::text || document || E'\\n'`
   const once = `FILTER (WHERE copies = 1)`
   // json_agg breaks its lines, and a line break would end the line of a bulk request; inside texts it is escaped.
@@ -91,7 +93,7 @@ ${madeName} AS MATERIALIZED (
   FROM ${joined(rows)})
 SELECT (SELECT count(*)::int FROM ${keysName}) AS size,
   (SELECT ${text} FROM ${keysName} ORDER BY ${
-    key.map(({ name }) => `${keysName}.${quoteName(name)} DESC`).join(', ')
+    unique.map(({ name }) => `${keysName}.${quoteName(name)} DESC`).join(', ')
   } LIMIT 1) AS last,
   to_json(array_agg(DISTINCT key) FILTER (WHERE copies > 1)) AS repeated,
   (count(*) ${once})::int AS count,

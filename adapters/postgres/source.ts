@@ -3,15 +3,16 @@
  * @module
  */
 import { linedDocuments, toLine } from '../sequelize/rows.ts'
-import type { Documents, KeyRange, PageSize, Queryable, Source } from '../../src/ports.ts'
+import type { Documents, KeyRange, PageSize, Queryable, Source, Table } from '../../src/ports.ts'
 import { keep } from '../kept.ts'
 import { cutText, rowsFor } from '../sequelize/bulk-lines.ts'
 import { readCastable } from '../sequelize/castable.ts'
+import { idsOf, routed, routingOf, uniqueColumns } from '../sequelize/ids.ts'
 import { cutKeys, type Statement } from '../sequelize/statements.ts'
 import { tableId } from '../sequelize/tables.ts'
-import { readTables } from './catalog.ts'
+import { readTables, type Tables } from './catalog.ts'
 import { queryDependencies } from './dependencies.ts'
-import { checkOptions, type FromQueryOptions, queryError, type QueryOptions } from './options.ts'
+import { checkOptions, type FromQueryOptions, nameOf, queryError, type QueryOptions } from './options.ts'
 import { countMade, givenKeys, type Made, madeDocuments, type QueryRows, rangeKeys } from './rows.ts'
 
 interface Reading extends QueryRows {
@@ -40,18 +41,27 @@ interface Reading extends QueryRows {
  * ```
  *
  * Throws `DEFINITION_INVALID` for options of the wrong kind; using it with a database throws `SOURCE_INVALID` for SQL that
- * PostgreSQL refuses, a table without primary key, a query that leaves out `keys` or the key, and a table it reads that
+ * PostgreSQL refuses, a table without such a key, a query that leaves out `keys` or the key, and a table it reads that
  * `dependsOn` does not name. A key for which the query gives two rows is held back alone, with that reason.
  */
 export function fromQuery(given: FromQueryOptions): Source {
   const options = checkOptions(given)
   const readings = keep((db) => prepare(db, options))
+  const { key, routing } = options
+  const route = key && routing !== undefined ? (text: string) => routingOf(idsOf(key, routing), text) : undefined
   return {
     table: options.table,
     tables: [options.table, ...options.dependsOn.filter((each) => each.given).map((each) => each.table)],
     dependencies: async (db) => await queryDependencies(db, options, await readings.prepare(db)),
-    page: (db, range, size, version) => readings.using(db, (reading) => readPage(db, reading, range, size, version)),
-    byKeys: (db, keys, version) => readings.using(db, (reading) => readKeys(db, reading, [...new Set(keys)], version)),
+    ...(key === undefined && routing === undefined ? {} : { ids: JSON.stringify({ key, routing }) }),
+    ...(route && { routing: route }),
+    async page(db, range, size, version) {
+      return routed(await readings.using(db, (reading) => readPage(db, reading, range, size, version)), route)
+    },
+    async byKeys(db, keys, version) {
+      const asked = [...new Set(keys)]
+      return routed(await readings.using(db, (reading) => readKeys(db, reading, asked, version)), route)
+    },
     count: (db) => readings.using(db, (reading) => countDocuments(db, reading)),
     split: (db, parts) => readings.using(db, (reading) => splitKeys(db, reading, parts)),
   }
@@ -60,11 +70,26 @@ export function fromQuery(given: FromQueryOptions): Source {
 async function prepare(db: Queryable, options: QueryOptions): Promise<Reading> {
   const { table, query } = options
   const tables = await readTables(db, [table])
-  const key = tables.keyOf(table)
-  if (key.length > 0) return { options, plan: { table, alias: 't' }, key, query, bytesPerRow: undefined }
-  throw tables.columns.has(tableId(table))
-    ? queryError(table, 'it has no primary key', 'give it one: ALTER TABLE … ADD PRIMARY KEY (…)')
+  const ids = idsOf(options.key ?? primaryKey(tables, table), options.routing)
+  const columnOf = (name: string) => tables.columns.get(tableId(table))?.columns.get(name) ?? missing(table, name)
+  const key = ids.key.map(columnOf)
+  const fault = (what: string, next: string) => queryError(table, what, next)
+  const unique = await uniqueColumns(db, table, ids, key, { isPrimary: options.key === undefined, fault })
+  const id = ids.id.map(columnOf)
+  return { options, plan: { table, alias: 't' }, key, id, unique, query, bytesPerRow: undefined }
+}
+
+function primaryKey(tables: Tables, table: Table): string[] {
+  const key = tables.keyOf(table).map((each) => each.name)
+  if (key.length > 0) return key
+  throw tables.kindOf(table) !== undefined
+    ? queryError(table, 'it has no primary key', 'give it one: ALTER TABLE … ADD PRIMARY KEY (…), or name a `key`')
     : queryError(table, 'there is no such table', 'npx umzug up, if a migration makes it; else correct `table`')
+}
+
+function missing(table: Table, name: string): never {
+  const what = `table ${nameOf(table)} has no column "${name}"`
+  throw queryError(table, what, 'npx umzug up, if a migration makes it; else correct `key` or `routing`')
 }
 
 /** Rows of one page that are parsed: they take far more memory than text. */

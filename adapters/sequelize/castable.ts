@@ -15,7 +15,7 @@ export function sqlState(error: unknown): string {
 /** Reads by keys; those that the key's type cannot hold are no keys of a row, and do not fail the others. */
 export async function readCastable<T>(
   db: Queryable,
-  rows: Pick<KeyedTable, 'key'>,
+  rows: Pick<KeyedTable, 'key' | 'unique'>,
   keys: readonly string[],
   read: (keys: readonly string[]) => Promise<T>,
 ): Promise<T> {
@@ -33,7 +33,7 @@ export async function readCastable<T>(
 /** The keys that can be cast to the key's type; halves those that cannot until the bad ones stand alone. */
 async function castableKeys(
   db: Queryable,
-  rows: Pick<KeyedTable, 'key'>,
+  rows: Pick<KeyedTable, 'key' | 'unique'>,
   keys: readonly string[],
 ): Promise<string[]> {
   if (keys.length === 0) return []

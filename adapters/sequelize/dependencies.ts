@@ -5,9 +5,10 @@
  */
 import type { Dependency } from '../../src/ports.ts'
 import { quoteName, quoteTable } from '../../src/sql.ts'
-import { type Catalog, columnIn, columnsIn } from './catalog.ts'
-import { capturedValue, compareKey, type KeyColumn, keyOrder, keyText, splitKeySql } from './keys.ts'
+import { type Catalog, columnIn } from './catalog.ts'
+import { capturedValue, compareKey, type KeyColumn, keyOrder, keyText, splitKeySql, uniqueOf } from './keys.ts'
 import type { Include, Place, Plan, Through } from './plan.ts'
+import type { KeyedTable } from './statements.ts'
 import { includesOf } from './reads.ts'
 import { column, fromInclude, upColumn, whereAll } from './scope.ts'
 import { tableId } from './tables.ts'
@@ -18,28 +19,29 @@ import { tableId } from './tables.ts'
  */
 export const changed: string = `unnest(ARRAY(SELECT e FROM jsonb_array_elements($1) AS e)) AS changed(image)`
 
+/** A plan as the database has it. */
+export type Depending = KeyedTable & { plan: Plan; catalog: Catalog }
+
 /** Dependencies of a plan: one for each place a table has in it. */
-export function dependenciesOf(plan: Plan, catalog: Catalog): Dependency[] {
+export function dependenciesOf(depending: Depending): Dependency[] {
+  const { plan, catalog, key } = depending
   const includes = includesOf(plan).flatMap((each) => [
-    dependency(plan, catalog, each, upKeys(plan, each, targetValues(catalog, each))),
+    dependency(depending, each, upKeys(plan, each, targetValues(catalog, each))),
     ...(each.through
-      ? [dependency(plan, catalog, each.through, upKeys(plan, each, joinValues(catalog, each.through)))]
+      ? [dependency(depending, each.through, upKeys(plan, each, joinValues(catalog, each.through)))]
       : []),
   ])
-  return [
-    { ...dependency(plan, catalog, plan, ''), keys: ownKeys(columnsIn(catalog, plan, plan.key)), own: true },
-    ...includes,
-  ]
+  return [{ ...dependency(depending, plan, ''), keys: ownKeys(key), own: true }, ...includes]
 }
 
-function dependency(plan: Plan, catalog: Catalog, place: Place, reached: string): Dependency {
+function dependency(depending: Depending, place: Place, reached: string): Dependency {
   return {
     table: tableId(place.table),
-    columns: readColumns(catalog, place),
-    capture: plan.reads.find((each) => tableId(each.table) === tableId(place.table))!.capture,
-    keys: rootKeys(plan, columnsIn(catalog, plan, plan.key), reached),
+    columns: readColumns(depending.catalog, place),
+    capture: depending.plan.reads.find((each) => tableId(each.table) === tableId(place.table))!.capture,
+    keys: rootKeys(depending, reached),
     own: false,
-    allKeys: rootKeys(plan, columnsIn(catalog, plan, plan.key), ''),
+    allKeys: rootKeys(depending, ''),
   }
 }
 
@@ -56,15 +58,12 @@ export function ownKeys(key: readonly KeyColumn[]): string {
 }
 
 /** SQL of the keys of the rows that a condition reaches, above the cursor; of all when it is empty. */
-export function rootKeys(
-  { table, alias }: Pick<Place, 'table' | 'alias'>,
-  key: readonly KeyColumn[],
-  reached: string,
-): string {
-  const above = `($2::text IS NULL OR ${compareKey(alias, key, '>', splitKeySql('$2::text', key))})`
+export function rootKeys({ plan: { table, alias }, key, unique }: KeyedTable, reached: string): string {
+  const cursor = uniqueOf(unique, splitKeySql('$2::text', key))
+  const above = `($2::text IS NULL OR ${compareKey(alias, unique, '>', cursor)})`
   const where = whereAll([...(reached ? [reached] : []), above])
   return `SELECT ${keyText(alias, key)} AS key FROM ${quoteTable(table)} AS ${quoteName(alias)}` +
-    `${where} ORDER BY ${keyOrder(alias, key)} LIMIT $3`
+    `${where} ORDER BY ${keyOrder(alias, unique)} LIMIT $3`
 }
 
 // Values of the parent's joined column, from images of the include's own rows. Old images name former parents.

@@ -11,6 +11,16 @@ export interface KeyColumn {
   type: string
 }
 
+/** A column of the unique index by which rows are found and read in order, and its place among the parts of the key. */
+export interface UniqueColumn extends KeyColumn {
+  part: number
+}
+
+/** Of things that go with the parts of a key, those that go with its unique columns. */
+export function uniqueOf<T>(unique: readonly UniqueColumn[], parts: readonly T[]): T[] {
+  return unique.map(({ part }) => parts[part]!)
+}
+
 /** SQL of the key text of a row with this alias. */
 export function keyText(alias: string, key: readonly KeyColumn[]): string {
   const parts = key.map((each) => partText(alias, each))
@@ -39,7 +49,7 @@ export function splitKey(text: string, size: number): string[] | undefined {
   return parts.length === size ? parts : undefined
 }
 
-/** SQL that compares the key of an alias with values: `("b"."x", "b"."y") > (…, …)`. */
+/** SQL that compares columns of an alias with values: `("b"."x", "b"."y") > (…, …)`. */
 export function compareKey(
   alias: string,
   key: readonly KeyColumn[],
@@ -49,12 +59,12 @@ export function compareKey(
   return `(${keyOrder(alias, key)}) ${operator} (${values.join(', ')})`
 }
 
-/** SQL of bound key parts, typed; the first is `$first`. */
+/** SQL of bound values of columns, typed; the first is `$first`. */
 export function boundKey(key: readonly KeyColumn[], first: number): string[] {
   return key.map(({ type }, index) => `$${first + index}::text::${type}`)
 }
 
-/** SQL of the order by key. */
+/** SQL of the order by columns. */
 export function keyOrder(alias: string, key: readonly KeyColumn[]): string {
   return key.map(({ name }) => `${quoteName(alias)}.${quoteName(name)}`).join(', ')
 }

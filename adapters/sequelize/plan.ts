@@ -6,9 +6,10 @@ import type { FindOptions, Sequelize } from 'sequelize'
 import type { Source, Table } from '../../src/ports.ts'
 import { type ResolvedInclude, type ResolvedOptions, resolveOptions } from './options.ts'
 import { sourceError } from './faults.ts'
+import { type Ids, idsOf } from './ids.ts'
 import { type Field, fieldsOf } from './fields.ts'
 import { gatherReads } from './reads.ts'
-import { type AnyModel, type AssociationLike, keyOf, tableOf } from './tables.ts'
+import { type AnyModel, type AssociationLike, columnNamed, keyOf, tableOf } from './tables.ts'
 import { whereColumns } from './where.ts'
 
 /** What is read from one table, over all places where it occurs. */
@@ -81,21 +82,29 @@ export interface Include extends Place {
 }
 
 /** The plan of a source. */
-export interface Plan extends Place {
-  key: string[]
+export interface Plan extends Place, Ids {
+  /** True where the id is the primary key. */
+  isPrimary: boolean
   includes: Include[]
   reads: Reads[]
   options: ResolvedOptions
 }
 
+/** Attributes that make the id of a document, and the one that is its routing. */
+export interface IdOptions {
+  id?: string | readonly string[] | undefined
+  routing?: string | undefined
+}
+
 /** Resolves model and options. Throws `SOURCE_INVALID` for what cannot be read. */
-export function resolvePlan(model: AnyModel, options: FindOptions): Plan {
+export function resolvePlan(model: AnyModel, options: FindOptions, { id, routing }: IdOptions = {}): Plan {
   const resolved = resolveOptions(model, options)
-  const key = keyOf(model)
+  const chosen = id === undefined ? keyOf(model) : [id].flat().map((each) => columnNamed(model, each, 'id'))
+  const ids = idsOf(chosen, routing === undefined ? undefined : columnNamed(model, routing, 'routing'))
   const place = placeOf(model, model.name, resolved.finder)
   const includes = (resolved.finder.include ?? []).map((each) => includeOf(each, undefined, model.name))
-  const plan = { ...place, key, includes, options: resolved, reads: [] as Reads[] }
-  for (const column of key) plan.columns.add(column)
+  const plan = { ...place, ...ids, isPrimary: id === undefined, includes, options: resolved, reads: [] as Reads[] }
+  for (const column of plan.key) plan.columns.add(column)
   for (const each of includes) plan.columns.add(each.parentColumn)
   plan.reads = gatherReads(plan)
   return plan

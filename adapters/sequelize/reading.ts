@@ -8,6 +8,8 @@ import { type DocumentSql, documentSql } from './documents.ts'
 import { type Order, orderOf, orderReason } from './order.ts'
 import { sqlState } from './castable.ts'
 import { sourceError } from './faults.ts'
+import { uniqueColumns } from './ids.ts'
+import type { UniqueColumn } from './keys.ts'
 import { isParsedAsUsual, learnTypes } from './parsers.ts'
 import type { Place, Plan } from './plan.ts'
 import { includesOf } from './reads.ts'
@@ -19,6 +21,7 @@ export interface Reading extends Rows {
   plan: Plan
   catalog: Catalog
   key: Column[]
+  unique: UniqueColumn[]
   order: Order
   document: MakeDocument | undefined
   /** Set when PostgreSQL makes the documents; else Sequelize does. */
@@ -34,6 +37,10 @@ export async function prepareReading(db: Queryable, plan: Plan, document: MakeDo
   const places = placesOf(plan)
   const catalog = await readCatalog(db, places.map((each) => each.table))
   const key = columnsIn(catalog, plan, plan.key)
+  const unique = await uniqueColumns(db, plan.table, plan, key, {
+    isPrimary: plan.isPrimary,
+    fault: (what, next) => sourceError(plan.model, what, next),
+  })
   const columns = places.flatMap((each) => columnsIn(catalog, each, [...each.columns]))
   await learnTypes(plan.model.sequelize!, columns)
   const order = orderOf(plan)
@@ -41,6 +48,7 @@ export async function prepareReading(db: Queryable, plan: Plan, document: MakeDo
     plan,
     catalog,
     key,
+    unique,
     order,
     document,
     sql: undefined,

@@ -15,7 +15,7 @@ export function gatherReads(plan: Plan): Reads[] {
     known.capture = union(known.capture, capture)
     byTable.set(id, known)
   }
-  add(plan, plan.key)
+  add(plan, [...new Set([...keyOf(plan.model), ...plan.key])])
   for (const each of includesOf(plan)) {
     add(each, [...keyOf(each.model), each.ownColumn])
     const { through } = each

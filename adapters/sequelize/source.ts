@@ -2,10 +2,11 @@
  * A Sequelize model as the source of an index.
  * @module
  */
-import type { FindOptions, Model, ModelStatic } from 'sequelize'
+import type { Attributes, FindOptions, Model, ModelStatic } from 'sequelize'
 import { ElasticUmzugError } from '../../src/errors.ts'
 import { keep } from '../kept.ts'
 import { dependenciesOf, readColumns } from './dependencies.ts'
+import { routed, routingOf } from './ids.ts'
 import { type Plan, type Reads, resolvePlan, type SequelizeSource } from './plan.ts'
 import { countDocuments, readKeys, readPage, splitKeys } from './read.ts'
 import { prepareReading, type Reading } from './reading.ts'
@@ -21,7 +22,20 @@ export interface FromModelOptions<M extends Model = Model>
    * Without it the document is what `JSON.stringify(row)` gives, binary values as base64 text.
    */
   document?: (row: M) => unknown
+  /**
+   * What makes the `_id` of a document instead of the primary key: attributes that are not null, with a unique index among
+   * them. When a value of them changes, the document gets another `_id`, and the old one is deleted.
+   */
+  id?: AttributeName<M> | readonly AttributeName<M>[]
+  /**
+   * The attribute whose value is the routing of the document; not null. It leads the `_id` (`7,123`) where it is no part of
+   * it anyhow, so that no `_id` is ever in two shards.
+   */
+  routing?: AttributeName<M>
 }
+
+/** Name of an attribute of a model. */
+export type AttributeName<M extends Model> = keyof Attributes<M> & string
 
 /**
  * Makes a source from a model: its rows are the documents, with what `include` adds.
@@ -40,13 +54,16 @@ export interface FromModelOptions<M extends Model = Model>
  */
 export function fromModel<M extends Model>(model: ModelStatic<M>, options: FromModelOptions<M> = {}): SequelizeSource {
   assertModel(model)
-  const { document, ...finder } = options
+  const { document, id, routing, ...finder } = options
   let plan: Plan | undefined
-  const planned = () => plan ??= resolvePlan(model, finder)
+  const planned = () => plan ??= resolvePlan(model, finder, { id, routing })
+  const route = routing === undefined ? undefined : (key: string) => routingOf(planned(), key)
   const readings = keep((db) => prepareReading(db, planned(), document as MakeDocument | undefined))
   return {
     table: tableOf(model),
     sequelize: model.sequelize!,
+    ...(id === undefined && routing === undefined ? {} : { ids: JSON.stringify({ id, routing }) }),
+    ...(route && { routing: route }),
     get tables() {
       return planned().reads.map((each) => each.table)
     },
@@ -54,12 +71,16 @@ export function fromModel<M extends Model>(model: ModelStatic<M>, options: FromM
       return planned().reads.map((each) => widened(each, readings.known()))
     },
     async dependencies(db) {
-      const { plan, catalog } = await readings.prepare(db)
-      return dependenciesOf(plan, catalog)
+      return dependenciesOf(await readings.prepare(db))
     },
-    page: (db, range, size, version) =>
-      readings.using(db, (reading) => readPage(db, reading, range, size, checked(version))),
-    byKeys: (db, keys, version) => readings.using(db, (reading) => readKeys(db, reading, keys, checked(version))),
+    async page(db, range, size, version) {
+      const page = await readings.using(db, (reading) => readPage(db, reading, range, size, checked(version)))
+      return routed(page, route)
+    },
+    async byKeys(db, keys, version) {
+      const found = await readings.using(db, (reading) => readKeys(db, reading, keys, checked(version)))
+      return routed(found, route)
+    },
     count: (db) => readings.using(db, (reading) => countDocuments(db, reading)),
     split: (db, parts) => readings.using(db, (reading) => splitKeys(db, reading, parts)),
   }

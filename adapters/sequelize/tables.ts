@@ -53,6 +53,13 @@ export function columnOf(model: AnyModel, attribute: string): string {
   return attributesOf(model)[attribute]?.field ?? attribute
 }
 
+/** The column of an attribute that an option names. Throws `SOURCE_INVALID` when the model has no such column. */
+export function columnNamed(model: AnyModel, attribute: string, option: string): string {
+  const found = attributesOf(model)[attribute]
+  if (found && !isVirtual(model, attribute)) return found.field
+  throw sourceError(model, `model ${model.name} has no column of attribute "${attribute}"`, `correct its \`${option}\``)
+}
+
 /** The attributes of the primary key, in order. */
 export function keyAttributes(model: AnyModel): Attribute[] {
   return Object.values(attributesOf(model)).filter((each) => each.primaryKey === true)
