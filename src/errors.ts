@@ -32,6 +32,7 @@ export const errorCodes = {
   VERSION_NOT_READY: 'the version is not complete',
   VERSION_BEHIND: 'the version has unprocessed changes',
   VERSION_ABANDONED: 'the version was given up, because nobody served it for too long',
+  ACTION_UNKNOWN: 'no recorded action has this number',
   ABORTED_UNKNOWN: 'no aborted document matches',
   VERIFY_FAILED: 'rows and documents are not the same',
   MIGRATION_FAILED: 'a migration threw',

@@ -37,6 +37,8 @@ export interface Events {
   'queue:worker:error': { error: unknown }
   /** A page was written; `total` counts those of every process. */
   'populate:page:complete': { index: string; version: number; documents: number; total: number; expected: number }
+  /** So many documents of a refresh were written since the last one, by whomever; `total` of about `expected`. */
+  'update:page:complete': { index: string; version: number; documents: number; total: number; expected: number }
   /** A page was compared; `total` of about `expected`, which counts documents and rows. */
   'verify:page:complete': { index: string; version: number; documents: number; total: number; expected: number }
   /** After a restart of Elasticsearch the ids of a version were checked; what differed was written anew. */

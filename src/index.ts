@@ -12,6 +12,7 @@
  */
 export { type CaptureMode, type Config, defineConfig, type MigrationStorage, type OnBypass } from './config.ts'
 export { defineIndex, type Definition, type DefinitionOptions } from './search/definition.ts'
+export { fromSources } from './search/sources.ts'
 export { type ComposeOptions, elasticUmzug } from './compose.ts'
 export type { ElasticUmzug } from './plugin.ts'
 export { ElasticUmzugError, type ErrorCode, errorCodes, type ErrorParts, NoAnswerError } from './errors.ts'
@@ -45,7 +46,7 @@ export type { MigrateDownOptions, MigrateUpOptions, UpOptions, UpResult } from '
 export type { Converged } from './search/lifecycle.ts'
 export type { Snapshot } from './search/definition.ts'
 export { type Version, type VersionState, versionStates } from './search/versions.ts'
-export type { ActionRow } from './store/actions.ts'
+export type { ActionRow, ActionTree, LogFilter } from './store/action-log.ts'
 export type { Migration } from './migration.ts'
 export type {
   ContextExtras,

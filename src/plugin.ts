@@ -5,6 +5,7 @@
 import { type CommandOptions, createBase, type PluginParts } from './commands/base.ts'
 import { type IndexCommands, indexCommands } from './commands/indexes.ts'
 import { tellOff } from './commands/off.ts'
+import { readLog, readOne } from './commands/log.ts'
 import { type QueueCommands, queueCommands } from './commands/queue.ts'
 import { settled } from './commands/settled.ts'
 import { type Status, status, type StatusOptions } from './commands/status.ts'
@@ -25,7 +26,7 @@ import { createNotifier } from './queue/listen.ts'
 import { startWorker, type Worker } from './queue/worker.ts'
 import { definitionOf } from './search/lifecycle.ts'
 import { definitionAlias, readAlias } from './search/versions.ts'
-import { type ActionRow, listActions } from './store/actions.ts'
+import type { ActionRow, ActionTree, LogFilter } from './store/action-log.ts'
 import { checkSchema } from './store/schema.ts'
 
 /** What runs in an application and behind every command. */
@@ -67,8 +68,10 @@ export interface ElasticUmzug {
   planDown(migrate?: MigrateDownOptions): Promise<string[]>
   /** Looks at everything and tells what is wrong; changes nothing, and does not need the cluster. */
   status(options?: StatusOptions): Promise<Status>
-  /** Recorded actions, newest first. Default limit 50. */
-  log(limit?: number): Promise<ActionRow[]>
+  /** Recorded actions, newest first: how many (default 50), or which. */
+  log(options?: number | LogFilter): Promise<ActionRow[]>
+  /** One of them with its parts. Throws `ACTION_UNKNOWN`. */
+  logOf(id: string): Promise<ActionTree>
 }
 
 /** Puts the parts together; connects to nothing yet. Throws what a wrong config does. */
@@ -129,9 +132,7 @@ export function createPlugin(parts: PluginParts): ElasticUmzug {
     down: (migrate = {}, options) => down(base, migrate, options),
     planDown: (migrate = {}) => planDown(base, migrate),
     status: (options) => status(base, options),
-    async log(limit) {
-      await checkSchema(store)
-      return await listActions(store, limit)
-    },
+    log: (options) => readLog(base, options),
+    logOf: (id) => readOne(base, id),
   }
 }

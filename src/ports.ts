@@ -144,6 +144,14 @@ export interface PageSize {
   bytes: number
 }
 
+/** Which rows of a source: all that is given has to hold. */
+export interface Choice {
+  /** ISO time: changed then or later, by what the source knows of that. */
+  since?: string
+  /** A condition in the words of the source. */
+  where?: unknown
+}
+
 /**
  * Reads rows in key order and makes documents from them.
  * A key is text: the row's primary key as PostgreSQL prints it; parts of a composite key are joined by `,`
@@ -167,6 +175,13 @@ export interface Source {
   page(db: Queryable, range: KeyRange, size: PageSize, version: string): Promise<Documents>
   /** Documents of these keys; a key without one (row gone or out of scope) is missing in `keys`. */
   byKeys(db: Queryable, keys: readonly string[], version: string): Promise<Documents>
+  /** True where the source knows when a row was changed. */
+  readonly knowsChanges?: boolean
+  /**
+   * Keys of the chosen rows behind a key, in key order, at most so many; also of rows that are no documents. Left out where
+   * rows cannot be chosen. Throws `COMMAND_INVALID` for a condition that names what there is not.
+   */
+  keys?(db: Queryable, choice: Choice, after: string | null, limit: number): Promise<string[]>
   /** Number of documents the source gives now. */
   count(db: Queryable): Promise<number>
   /** Up to `parts - 1` keys that cut the table into parts of about the same size, ascending. */

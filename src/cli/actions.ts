@@ -31,6 +31,8 @@ export interface ActionParts {
   names?: string
   /** Options without a value: `--json` → what it does. */
   flags?: Readonly<Record<string, string>>
+  /** One-letter names of some of the options. */
+  shorts?: Readonly<Record<string, `-${string}`>>
   /** Options with a whole number. */
   numbers?: Readonly<Record<string, string>>
   /** Options with a text, which may be given again and again. */
@@ -55,9 +57,11 @@ class Action extends CommandLineAction {
   }
 
   override onDefineParameters(): void {
-    const { flags = {}, numbers = {}, texts = {}, names } = this.#parts
+    const { flags = {}, shorts = {}, numbers = {}, texts = {}, names } = this.#parts
     for (const [parameterLongName, description] of Object.entries(flags) as [`--${string}`, string][]) {
-      this.#flags.set(parameterLongName, this.defineFlagParameter({ parameterLongName, description }))
+      const short = shorts[parameterLongName]
+      const named = { parameterLongName, ...(short && { parameterShortName: short }), description }
+      this.#flags.set(parameterLongName, this.defineFlagParameter(named))
     }
     for (const [parameterLongName, description] of Object.entries(numbers) as [`--${string}`, string][]) {
       const parameter = this.defineIntegerParameter({ parameterLongName, description, argumentName: 'COUNT' })

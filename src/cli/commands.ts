@@ -72,5 +72,6 @@ function omitUsage(owner: object): void {
 
 function flagsOf(action: CommandLineAction): Set<string> {
   const flags = action.parameters.filter((each) => each.kind === CommandLineParameterKind.Flag)
-  return new Set(['--help', '-h', ...flags.map((each) => each.longName)])
+  const names = flags.flatMap((each) => [each.longName, each.shortName ?? each.longName])
+  return new Set(['--help', '-h', ...names])
 }

@@ -13,7 +13,8 @@ import { assertDistinct, type Definition } from '../search/definition.ts'
 import type { LifecycleDeps } from '../search/lifecycle.ts'
 import { prepareTriggers } from './capture.ts'
 import { isOff } from './off.ts'
-import { type Action, type Origin, withAction } from '../store/actions.ts'
+import { type Run, running } from './run.ts'
+import { type About, type Action, type Origin, withAction } from '../store/actions.ts'
 import { openStore, type Store } from '../store/store.ts'
 
 /** What the plugin is made of. */
@@ -48,15 +49,15 @@ export interface RunOptions extends CommandOptions {
   exclusive?: boolean
   /** What it is about. */
   target?: string | null
+  /** Options of the command that are recorded. */
+  options?: About['options']
+  /** Action of another process that this one is a part of. */
+  parentId?: string | undefined
+  /** Called again and again while the run lock is waited for: may help whoever holds it. */
+  whileWaiting?: (run: Run) => Promise<void>
 }
 
-/** A command on its way: one recorded action. */
-export interface Run {
-  readonly action: Action
-  readonly signal: AbortSignal | undefined
-  /** Tells a line: to the caller and to the record. */
-  say(line: string): void
-}
+export type { Run }
 
 /** What commands use. */
 export interface Base {
@@ -148,46 +149,21 @@ function lifecycle(base: Base, run: Run): LifecycleDeps {
   }
 }
 
-async function recorded<T>(
-  base: Base,
-  name: string,
-  { onLine, signal, exclusive = true, target, wait = base.wait }: RunOptions,
-  work: (run: Run) => Promise<T>,
-): Promise<T> {
-  const { store, runtime, emitter } = base
-  const tell = onLine ?? (() => {})
-  const about = { action: name, target: target ?? null, origin: originOf(base) }
-  const options = { ...about, clock: runtime.clock, exclusive, wait, onLine: tell, signal }
-  return await withAction(store, options, async (action) => {
-    let logged: Promise<unknown> = Promise.resolve()
-    const say = (line: string) => {
-      tell(line)
-      // One after another, so that the record has the lines in order; a line that cannot be kept stops nothing.
-      logged = logged.then(() => action.log(line)).catch(() => {})
-    }
-    const off = emitter.on('populate:page:complete', ({ documents }) => action.count('documents', documents))
-    try {
-      return await work({ action: stoppable(action, signal), signal, say })
-    } finally {
-      off()
-      await logged
-    }
-  })
-}
-
-// Asked before every step, so a signal stops a run between two steps and never inside one.
-function stoppable(action: Action, signal: AbortSignal | undefined): Action {
-  return {
-    ...action,
-    assertHeld() {
-      action.assertHeld()
-      if (signal?.aborted) {
-        throw new ElasticUmzugError('STOPPED', 'Stopped by a signal before the next step.', {
-          next: 'run the same command again; it goes on from there',
-        })
-      }
-    },
+async function recorded<T>(base: Base, name: string, given: RunOptions, work: (run: Run) => Promise<T>): Promise<T> {
+  const { onLine: tell = () => {}, signal, exclusive = true, target = null, wait = base.wait, whileWaiting } = given
+  const about: About = { action: name, target, options: given.options }
+  const options = {
+    ...about,
+    origin: originOf(base),
+    parentId: given.parentId,
+    clock: base.runtime.clock,
+    exclusive,
+    wait,
+    onLine: tell,
+    signal,
+    whileWaiting: whileWaiting && ((action: Action) => running(action, { tell, signal }, whileWaiting)),
   }
+  return await withAction(base.store, options, (action) => running(action, { tell, signal }, work))
 }
 
 function originOf({ config, runtime }: Base): Origin {

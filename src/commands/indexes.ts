@@ -2,12 +2,14 @@
  * Commands on index versions, each also a method.
  * @module
  */
+import type { Definition } from '../search/definition.ts'
 import { converge, type Converged } from '../search/lifecycle.ts'
 import type { Version } from '../search/versions.ts'
 import { type ActivateOptions, activateVersions } from './activate.ts'
 import type { Base, Run } from './base.ts'
 import type { ChangeOptions } from './change.ts'
 import { type CreateOptions, createVersions } from './create.ts'
+import { fillRecorded } from './fill.ts'
 import { listStatus, type VersionStatus } from './list.ts'
 import { lookNow } from './look.ts'
 import { commandsOff } from './off.ts'
@@ -47,5 +49,6 @@ export function indexCommands(base: Base, within?: Run): IndexCommands {
 /** Every definition: create, populate, verify, activate where that is not done yet. Part of `up`. */
 export async function convergeIndexes(base: Base, run: Run, activating: boolean): Promise<Converged[]> {
   await lookNow(base, run.say, run.signal)
-  return await converge(base.lifecycle(run), activating)
+  const fill = (version: Version, definition: Definition) => fillRecorded(base, run, version, definition)
+  return await converge({ ...base.lifecycle(run), fill }, activating)
 }

@@ -2,11 +2,12 @@
  * `es:update`: versions filled until they are ready.
  * @module
  */
-import { createVersion, fillVersion, type LifecycleDeps } from '../search/lifecycle.ts'
+import { createVersion, type LifecycleDeps } from '../search/lifecycle.ts'
 import type { Definition } from '../search/definition.ts'
 import type { Version } from '../search/versions.ts'
 import type { Base, Run } from './base.ts'
 import { type ChangeOptions, changing, eachOf, named, tellNone, tellPlan } from './change.ts'
+import { fillRecorded } from './fill.ts'
 import { planIndexes } from './plan-indexes.ts'
 
 /** Populates and verifies the newest version of each named definition (default: all); see `IndexCommands.update`. */
@@ -21,12 +22,18 @@ export async function updateVersions(
   if (options.dryRun) {
     return await tellPlan(base, options, () => planIndexes(base, definitions, ['created', 'populated']))
   }
-  return await changing(base, within, 'es:update', options, (deps) => eachOf(definitions, (each) => update(deps, each)))
+  return await changing(
+    base,
+    within,
+    'es:update',
+    options,
+    (deps, run) => eachOf(definitions, (each) => update(base, run, deps, each)),
+  )
 }
 
-async function update(deps: LifecycleDeps, definition: Definition): Promise<Version> {
+async function update(base: Base, run: Run, deps: LifecycleDeps, definition: Definition): Promise<Version> {
   const version = await createVersion(deps, definition)
   const isDone = version.state !== 'created' && version.state !== 'populating'
   if (isDone) deps.onLine(`${version.physical}: ${version.state}, nothing to do`)
-  return await fillVersion(deps, version, definition)
+  return await fillRecorded(base, run, version, definition)
 }

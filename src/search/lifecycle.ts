@@ -26,6 +26,8 @@ export interface LifecycleDeps extends PopulateDeps {
   maxAttempts: number
   /** Ranges populated at once. */
   workers: number
+  /** Fills a version, where that is recorded. */
+  fill?: (version: Version, definition: Definition) => Promise<Version>
   /** Limits of a populate in this process. */
   load?: LoadOptions | undefined
   /**
@@ -88,7 +90,7 @@ async function convergeOne(deps: LifecycleDeps, definition: Definition, activate
     return { index: definition.name, version: current.number, outcome: 'unchanged' }
   }
   const created = await createVersion(deps, definition)
-  const filled = await fillVersion(deps, created, definition)
+  const filled = await (deps.fill?.(created, definition) ?? fillVersion(deps, created, definition))
   if (!activate) return { index: definition.name, version: filled.number, outcome: 'ready' }
   await activateVersion(deps, filled)
   return { index: definition.name, version: filled.number, outcome: 'activated' }

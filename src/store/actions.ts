@@ -1,12 +1,12 @@
 /**
- * The audit log: every changing command, who ran it, how it ended.
+ * Recording what is done: every changing command, who ran it, how it ended. See `action-log.ts` for reading it.
  * @module
  */
 import { ElasticUmzugError, stackOf } from '../errors.ts'
-import type { Clock } from '../ports.ts'
+import type { Clock, Queryable } from '../ports.ts'
 import { redact } from '../redact.ts'
 import { describeHolder, tellHolder } from './holder.ts'
-import { isHeld, openSession, type Session, waitForLocks } from './lock.ts'
+import { openSession, type Session, waitForLocks } from './lock.ts'
 import type { Store } from './store.ts'
 
 /** Where a command comes from. */
@@ -18,38 +18,14 @@ export interface Origin {
   tag?: string | undefined
 }
 
-/** A recorded action. */
-export interface ActionRow {
-  /** Number, ascending. */
-  id: string
-  /** Action that this one is a part of. */
-  parentId: string | null
+/** What an action is about. */
+export interface About {
   /** Which command, as `up`. */
   action: string
-  /** What it was about. */
-  target: string | null
-  /** `interrupted` is an action in progress whose process is gone. */
-  state: 'queued' | 'in_progress' | 'complete' | 'aborted' | 'interrupted'
-  /** Arguments, without passwords. */
-  commandLine: string | null
-  /** Operating system user. */
-  user: string | null
-  /** Machine. */
-  host: string | null
-  /** Process. */
-  pid: number | null
-  /** Build id of the code. */
-  tag: string | null
-  /** ISO time. */
-  startedAt: string | null
-  /** ISO time. */
-  endedAt: string | null
-  /** What was counted, as `documents`. */
-  counts: Record<string, number>
-  /** Lines, each with its time. */
-  log: string
-  /** Stack of what ended it. */
-  error: string | null
+  /** What of: physical index, or the names that were given. */
+  target?: string | null
+  /** Options of the command that are not the default. */
+  options?: Readonly<Record<string, unknown>> | undefined
 }
 
 /** What the work of an action may do with its record. */
@@ -57,23 +33,29 @@ export interface Action {
   readonly id: string
   /** Keeps a line in the log; passwords are hidden. */
   log(line: string): Promise<void>
-  /** Adds to a counter. */
+  /** Adds to a counter; the record has it within a second, and surely at the end. */
   count(name: string, by: number): void
+  /** Keeps where to go on from, together with the counters; in a transaction with what they count where `on` is given. */
+  checkpoint(checkpoint: object, on?: Queryable): Promise<void>
   /** Throws when the run lock was lost. */
   assertHeld(): void
+  /** Records a part of it as an action of its own, whose parent this one is. It ends with its process, as this one does. */
+  part<T>(about: About, work: (part: Action) => Promise<T>): Promise<T>
 }
 
 /** What is recorded of a command. */
-export interface ActionOptions {
-  action: string
-  target?: string | null
+export interface ActionOptions extends About {
   origin: Origin
   clock: Clock
+  /** Action of another process that this one is a part of. */
+  parentId?: string | undefined
   /** True takes the run lock: one such command at a time. */
   exclusive: boolean
   /** False fails with `RUN_LOCK_HELD` where somebody else holds the run lock; default: waits for it. */
   wait?: boolean | undefined
   onLine?: (line: string) => void
+  /** Called again and again while the run lock is waited for: may help whoever holds it. */
+  whileWaiting?: ((action: Action) => Promise<void>) | undefined
   /** Ends the wait for the run lock. */
   signal?: AbortSignal | undefined
 }
@@ -89,41 +71,98 @@ export async function withAction<T>(
 ): Promise<T> {
   const session = await openSession(store)
   try {
-    const id = await insertAction(store, options)
+    const id = await insertAction(store, options, options.parentId ?? null, 'queued')
     await waitForLocks(session, [lockName(id)], options.clock)
-    return await runAction(store, session, id, options, work)
+    return await recorded({ store, options, session, id }, async (action) => {
+      if (options.exclusive) await takeRunLock(store, session, options, action)
+      await store.db.query(
+        `UPDATE ${store.table.actions} SET state = 'in_progress', started_at = clock_timestamp() WHERE id = $1`,
+        [id],
+      )
+      return await work(action)
+    })
   } finally {
     await session.close()
   }
 }
 
-async function runAction<T>(
-  store: Store,
-  session: Session,
-  id: string,
-  options: ActionOptions,
-  work: (action: Action) => Promise<T>,
-): Promise<T> {
-  const counts: Record<string, number> = {}
-  const log = (line: string) => appendLog(store, id, line)
+async function takeRunLock(store: Store, session: Session, options: ActionOptions, action: Action): Promise<void> {
+  const { clock, signal, wait = true, onLine = () => {}, whileWaiting } = options
+  const tell = wait ? tellHolder(store, clock, onLine) : () => refuseToWait(store)
+  const onWait = async () => {
+    await tell()
+    await whileWaiting?.(action)
+  }
+  await waitForLocks(session, [lockName(action.id), 'run'], clock, { onWait, signal })
+}
+
+/** An action on its way. */
+interface Recording {
+  store: Store
+  options: Pick<ActionOptions, 'origin' | 'clock'>
+  session: Session
+  id: string
+}
+
+async function recorded<T>(recording: Recording, work: (action: Action) => Promise<T>): Promise<T> {
+  const { store, id } = recording
+  const counters = createCounters(recording)
   try {
-    if (options.exclusive) {
-      const { clock, signal, wait = true, onLine = () => {} } = options
-      const onWait = wait ? tellHolder(store, clock, onLine) : () => refuseToWait(store)
-      await waitForLocks(session, [lockName(id), 'run'], clock, { onWait, signal })
-    }
-    await store.db.query(
-      `UPDATE ${store.table.actions} SET state = 'in_progress', started_at = clock_timestamp() WHERE id = $1`,
-      [id],
-    )
-    const count = (name: string, by: number) => void (counts[name] = (counts[name] ?? 0) + by)
-    const result = await work({ id, log, count, assertHeld: () => session.assertHeld() })
-    await endAction(store, id, 'complete', counts, null)
+    const result = await work(actionOf(recording, counters))
+    await endAction(store, id, 'complete', await counters.ended(), null)
     return result
   } catch (error) {
-    await endAction(store, id, 'aborted', counts, redact(stackOf(error))).catch(() => {})
+    await endAction(store, id, 'aborted', await counters.ended(), redact(stackOf(error))).catch(() => {})
     throw error
   }
+}
+
+function actionOf(recording: Recording, counters: Counters): Action {
+  const { store, id, session, options } = recording
+  return {
+    id,
+    log: (line) => appendLog(store, id, line),
+    count: (name, by) => counters.add(name, by),
+    checkpoint: (checkpoint, on) => counters.store(on ?? store.db, checkpoint),
+    assertHeld: () => session.assertHeld(),
+    async part(about, work) {
+      const part = await insertAction(store, { ...options, ...about }, id, 'in_progress')
+      return await recorded({ ...recording, id: part }, work)
+    },
+  }
+}
+
+/** Counters of one action. */
+interface Counters {
+  add(name: string, by: number): void
+  store(on: Queryable, checkpoint: object | null): Promise<void>
+  /** Waits for what is under way; gives the sums. */
+  ended(): Promise<Record<string, number>>
+}
+
+const storeEveryMs = 500
+
+function createCounters({ store, options: { clock }, id }: Recording): Counters {
+  const counts: Record<string, number> = {}
+  let storing: Promise<unknown> = Promise.resolve()
+  let storedAt = clock.now()
+  const counters: Counters = {
+    add(name, by) {
+      counts[name] = (counts[name] ?? 0) + by
+      if (clock.now() - storedAt < storeEveryMs) return
+      storedAt = clock.now()
+      // What could not be stored now is stored at the end.
+      storing = storing.then(() => counters.store(store.db, null)).catch(() => {})
+    },
+    async store(on, checkpoint) {
+      await on.query(
+        `UPDATE ${store.table.actions} SET counts = $2::jsonb, checkpoint = coalesce($3::jsonb, checkpoint) WHERE id = $1`,
+        [id, JSON.stringify(counts), checkpoint && JSON.stringify(checkpoint)],
+      )
+    },
+    ended: () => storing.then(() => counts),
+  }
+  return counters
 }
 
 const lockName = (id: string) => `action.${id}`
@@ -134,11 +173,27 @@ async function refuseToWait(store: Store): Promise<never> {
   })
 }
 
-async function insertAction(store: Store, { action, target, origin }: ActionOptions): Promise<string> {
+async function insertAction(
+  store: Store,
+  { action, target, options, origin }: About & { origin: Origin },
+  parentId: string | null,
+  state: 'queued' | 'in_progress',
+): Promise<string> {
   const [row] = await store.db.query<{ id: string }>(
-    `INSERT INTO ${store.table.actions} (action, target, state, command_line, os_user, host, pid, tag)
-     VALUES ($1, $2, 'queued', $3, $4, $5, $6, $7) RETURNING id`,
-    [action, target ?? null, redact(origin.commandLine), origin.user, origin.host, origin.pid, origin.tag ?? null],
+    `INSERT INTO ${store.table.actions} (parent_id, action, target, options, state, started_at, command_line, os_user, host, pid, tag)
+     VALUES ($1, $2, $3, $4::jsonb, $5, CASE $5 WHEN 'in_progress' THEN clock_timestamp() END, $6, $7, $8, $9, $10) RETURNING id`,
+    [
+      parentId,
+      action,
+      target ?? null,
+      options ? redact(JSON.stringify(options)) : null,
+      state,
+      redact(origin.commandLine),
+      origin.user,
+      origin.host,
+      origin.pid,
+      origin.tag ?? null,
+    ],
   )
   return row!.id
 }
@@ -162,18 +217,5 @@ async function endAction(
   await store.db.query(
     `UPDATE ${store.table.actions} SET state = $2, ended_at = clock_timestamp(), counts = $3::jsonb, error = $4 WHERE id = $1`,
     [id, state, JSON.stringify(counts), error],
-  )
-}
-
-/** The newest actions, newest first; those whose process is gone are shown as interrupted. */
-export async function listActions(store: Store, limit: number = 50): Promise<ActionRow[]> {
-  return await store.db.query<ActionRow & Record<string, unknown>>(
-    `SELECT a.id, a.parent_id AS "parentId", a.action, a.target,
-       CASE WHEN a.state IN ('queued', 'in_progress') AND NOT ${isHeld('$1', "'action.' || a.id")}
-         THEN 'interrupted' ELSE a.state END AS state,
-       a.command_line AS "commandLine", a.os_user AS "user", a.host, a.pid, a.tag,
-       to_json(a.started_at) #>> '{}' AS "startedAt", to_json(a.ended_at) #>> '{}' AS "endedAt", a.counts, a.log, a.error
-     FROM ${store.table.actions} a ORDER BY a.id DESC LIMIT $2`,
-    [store.schema, limit],
   )
 }

@@ -52,6 +52,7 @@ DECLARE
   origin_id bigint;
   first_made timestamptz;
   whole boolean;
+  prefix text;
   page text[];
   all_keys text[] := '{}';
   all_versions bigint[] := '{}';
@@ -89,6 +90,7 @@ ${takeChanges(store)}
     origin_id := target.origin;
     first_made := target.made_at;
     whole := target.whole;
+    prefix := coalesce(target.entry ->> 'prefix', '');
     SELECT coalesce(jsonb_agg(r.value), '[]') INTO changed
       FROM unnest(taken) c CROSS JOIN LATERAL jsonb_array_elements(c.rows) r WHERE c.id = ANY (target.ids);
 
@@ -105,9 +107,9 @@ ${takeChanges(store)}
     END IF;
 
     BEGIN
-      EXECUTE 'SELECT array_agg(k.key) FILTER (WHERE k.key IS NOT NULL) FROM (' ||
+      EXECUTE 'SELECT array_agg($4 || k.key) FILTER (WHERE k.key IS NOT NULL) FROM (' ||
         CASE WHEN whole THEN target.entry ->> 'allKeys' ELSE target.entry ->> 'keys' END || ') k'
-        INTO page USING changed, target.cursor, page_size;
+        INTO page USING changed, substr(target.cursor, length(prefix) + 1), page_size, prefix;
     EXCEPTION WHEN OTHERS OR assert_failure THEN
       -- A migration took away or changed what an old version reads, or SQL of its own fails over what it finds: that version
       -- cannot go on, all others must. Anything else (a deadlock, a full disk) passes, and the whole dispatch is tried

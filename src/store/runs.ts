@@ -51,8 +51,8 @@ async function read({ db, table, schema }: Store): Promise<OpenAction[]> {
        EXISTS (SELECT FROM held r WHERE r.pid = own.pid AND r.key = ${key(`'run'`)}) AS "holdsRunLock",
        a.os_user AS "user", a.host, a.pid, to_json(coalesce(a.started_at, a.created_at)) #>> '{}' AS since
      FROM ${table.actions} a LEFT JOIN held own ON own.key = ${key(`'action.' || a.id`)}
-     WHERE a.state IN ('queued', 'in_progress') AND (own.pid IS NOT NULL OR a.state = 'in_progress' AND a.action NOT LIKE 'es:verify%' AND NOT EXISTS (
-       SELECT FROM ${table.actions} l WHERE l.id > a.id AND l.state = 'complete' AND l.action IN (a.action, 'up')))
+     WHERE a.parent_id IS NULL AND a.state IN ('queued', 'in_progress') AND (own.pid IS NOT NULL OR a.state = 'in_progress' AND a.action NOT LIKE 'es:verify%' AND NOT EXISTS (
+       SELECT FROM ${table.actions} l WHERE l.id > a.id AND l.parent_id IS NULL AND l.state = 'complete' AND l.action IN (a.action, 'up')))
      ORDER BY a.id`,
   )
 }

@@ -5,6 +5,7 @@
 import { ElasticUmzugError } from '../errors.ts'
 import type { Queryable } from '../ports.ts'
 import { dispatchFunction } from './dispatch.ts'
+import { recordFunction } from './record.ts'
 import type { Store } from './store.ts'
 import { quoteName } from '../sql.ts'
 
@@ -14,7 +15,8 @@ const steps: ((store: Store) => string[])[] = [tables, (store) => [dispatchFunct
 /** Number of the newest step that this release knows. */
 export const newestStep: number = steps.length
 
-function tables({ table, name }: Store): string[] {
+function tables(store: Store): string[] {
+  const { table, name } = store
   return [
     `CREATE TABLE ${table.indexes} (
       id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -65,6 +67,7 @@ function tables({ table, name }: Store): string[] {
       sweep boolean NOT NULL DEFAULT false,
       PRIMARY KEY (table_name, id)) WITH (autovacuum_vacuum_scale_factor = 0.02)`,
     `CREATE INDEX changes_behind ON ${table.changes} (id) WHERE sweep OR cursor IS NOT NULL`,
+    recordFunction(store),
     // due_at is when the row may be claimed: at once, when a claim runs out, after a back-off, or never (aborted).
     // Rows come and go all day, and it stays fast: the room in its pages lets a row that is enqueued once more be updated
     // without its indexes, vacuum follows after 2 % of changes, and every statement enters by an index entry of what it
@@ -112,10 +115,13 @@ function tables({ table, name }: Store): string[] {
       created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
       started_at timestamptz,
       ended_at timestamptz,
+      options jsonb,
       counts jsonb NOT NULL DEFAULT '{}',
+      checkpoint jsonb,
       log text NOT NULL DEFAULT '',
       error text)`,
     `CREATE INDEX ON ${table.actions} (state) WHERE state IN ('queued', 'in_progress')`,
+    `CREATE INDEX ON ${table.actions} (parent_id) WHERE parent_id IS NOT NULL`,
     `CREATE TABLE ${table.migration_records} (
       name text PRIMARY KEY,
       direction text NOT NULL DEFAULT 'up' CHECK (direction IN ('up', 'down')),

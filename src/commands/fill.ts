@@ -1,0 +1,46 @@
+/**
+ * Versions filled as recorded parts of a command.
+ * @module
+ */
+import type { Definition } from '../search/definition.ts'
+import { fillVersion, type LifecycleDeps } from '../search/lifecycle.ts'
+import { firstFill, settledMoment } from '../search/since.ts'
+import type { Version } from '../search/versions.ts'
+import type { Base } from './base.ts'
+import type { Run } from './run.ts'
+
+/** What a fill takes besides what every command does. */
+export type FillLimits = Pick<LifecycleDeps, 'load'>
+
+/** The name under which fills and refreshes are recorded, whichever command they are a part of. */
+export const updateName = 'es:update'
+
+/**
+ * Fills a version until it is ready, as a part of the command; one that is ready or further is given back as it is.
+ * Killed, the next command that fills it goes on, and counts what it does itself.
+ */
+export async function fillRecorded(
+  base: Base,
+  run: Run,
+  version: Version,
+  definition: Definition,
+  limits: FillLimits = {},
+): Promise<Version> {
+  const deps = (of: Run): LifecycleDeps => ({ ...base.lifecycle(of), ...limits })
+  if (version.state !== 'created' && version.state !== 'populating') {
+    return await fillVersion(deps(run), version, definition)
+  }
+  return await run.part({ action: updateName, target: version.physical }, async (part) => {
+    const from = await firstFill(base.store, version.physical) ?? await settledMoment(base.db)
+    await part.action.checkpoint({ from, whole: true, fill: true })
+    return await counting(base, part, version, () => fillVersion(deps(part), version, definition))
+  })
+}
+
+/** Counts what this process populates of a version meanwhile. */
+export async function counting<T>(base: Base, { action }: Run, version: Version, work: () => Promise<T>): Promise<T> {
+  const off = base.emitter.on('populate:page:complete', (page) => {
+    if (page.index === version.index && page.version === version.number) action.count('documents', page.documents)
+  })
+  return await work().finally(off)
+}
