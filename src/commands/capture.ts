@@ -42,7 +42,8 @@ export async function dismissTriggers(base: Base, run: Run): Promise<void> {
 /** Throws `CAPTURE_IMPOSSIBLE` where the config wants triggers on a table, as it is now, that cannot have them. */
 export async function assertTriggersPossible({ store, modes, definitions }: Base): Promise<void> {
   const modeOf = modes(definitions)
-  const wanted = definitions.flatMap(({ source }) =>
+  const sources = definitions.flatMap(({ source }) => source.parts ?? [source])
+  const wanted = sources.flatMap((source) =>
     source.tables.map((each) => ({
       table: idOf(each),
       columns: [],

@@ -95,7 +95,8 @@ async function read({ store }: ProcessDeps, { source }: Served, batch: Batch): P
 }
 
 async function write(deps: ProcessDeps, served: Served, batch: Read): Promise<BatchResult> {
-  const body = batch.documents.body + batch.absent.map((key) => deleteLine(key, batch.version)).join('')
+  const deletes = batch.absent.map((key) => deleteLine(key, batch.version, served.source.routing?.(key)))
+  const body = batch.documents.body + deletes.join('')
   const result = { claimed: batch.claimed.length, sent: body.length }
   const started = deps.clock.now()
   const timeLeft = batch.deadline - started

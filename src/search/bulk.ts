@@ -99,8 +99,9 @@ function refusalsOf({ items = [] }: BulkBody): Refusal[] {
 }
 
 /** The line that deletes a document. */
-export function deleteLine(key: string, version: string): string {
-  return `{"delete":{"_id":${JSON.stringify(key)},"version":${version},"version_type":"external"}}\n`
+export function deleteLine(key: string, version: string, routing?: string): string {
+  const routed = routing === undefined ? '' : `,"routing":${JSON.stringify(routing)}`
+  return `{"delete":{"_id":${JSON.stringify(key)},"version":${version},"version_type":"external"${routed}}}\n`
 }
 
 /** Throws `SEARCH_FAILED` for an answer that is not a success. */

@@ -165,10 +165,11 @@ function unmade(
 }
 
 async function lookUp(
-  { search, version, contents }: Comparison,
+  { search, version, source, contents }: Comparison,
   keys: readonly string[],
 ): Promise<Map<string, StoredDocument>> {
-  return await readDocuments(search, version.physical, keys, contents)
+  const { routing } = source
+  return await readDocuments(search, version.physical, { keys, ...(routing && { routing }) }, contents)
 }
 
 async function versionsOf(comparison: Comparison, keys: readonly string[]): Promise<Map<string, number>> {

@@ -21,7 +21,7 @@ export interface DefinitionOptions {
   source: Source
 }
 
-/** A definition, identified by the hash of its mappings, settings and revision. */
+/** A definition, identified by the hash of its mappings, settings and revision, and of how its source makes ids. */
 export interface Definition extends DefinitionOptions {
   /** SHA-256 of the canonical JSON, hexadecimal. */
   readonly hash: string
@@ -35,6 +35,8 @@ export interface Snapshot {
   settings: Record<string, unknown>
   /** Null where none was given. */
   revision: string | number | null
+  /** How the source makes ids and routing, where not by the primary key alone. */
+  ids?: string
 }
 
 /** Checks a definition and gives it its hash. Throws `DEFINITION_INVALID`. */
@@ -51,8 +53,8 @@ export function defineIndex(options: DefinitionOptions): Definition {
 }
 
 /** The part of a definition that is stored and hashed. */
-export function snapshotOf({ mappings, settings = {}, revision }: DefinitionOptions): Snapshot {
-  return { mappings, settings, revision: revision ?? null }
+export function snapshotOf({ mappings, settings = {}, revision, source: { ids } }: DefinitionOptions): Snapshot {
+  return { mappings, settings, revision: revision ?? null, ...(ids !== undefined && { ids }) }
 }
 
 /** Two equal definitions have one hash, whatever the order of their keys. */

@@ -85,6 +85,6 @@ async function replace(
 }
 
 async function enqueueAll(store: Store, on: Queryable, { id }: Version, wanted: readonly Dependency[]): Promise<void> {
-  const own = wanted.find((each) => each.own)!.table
-  await on.query(`INSERT INTO ${store.table.changes} (table_name, version_id) VALUES ($1, $2)`, [own, id])
+  const own = [...new Set(wanted.filter((each) => each.own).map((each) => each.table))].sort()
+  await on.query(`INSERT INTO ${store.table.changes} (table_name, version_id) SELECT unnest($1::text[]), $2`, [own, id])
 }

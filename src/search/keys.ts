@@ -2,7 +2,7 @@
  * Keys and contents of the documents in an index.
  * @module
  */
-import type { SearchClient } from '../ports.ts'
+import type { SearchClient, Source } from '../ports.ts'
 import { assertAnswer } from './bulk.ts'
 import { refresh } from './physical.ts'
 
@@ -84,11 +84,14 @@ export interface StoredDocument extends Numbered {
   content: unknown
 }
 
-/** The documents of some keys, as far as there are any; sees what was written before the call, refreshed or not. */
+/**
+ * The documents of some keys of a source, as far as there are any; sees what was written before the call, refreshed or
+ * not.
+ */
 export async function readDocuments(
   search: SearchClient,
   name: string,
-  keys: readonly string[],
+  { keys, routing }: { keys: readonly string[] } & Pick<Source, 'routing'>,
   contents: boolean,
 ): Promise<Map<string, StoredDocument>> {
   if (keys.length === 0) return new Map()
@@ -96,7 +99,7 @@ export async function readDocuments(
     method: 'POST',
     path: `/${encodeURIComponent(name)}/_mget`,
     query: { _source: contents },
-    body: { ids: keys },
+    body: routing ? { docs: keys.map((each) => ({ _id: each, routing: routing(each) })) } : { ids: keys },
   })
   assertAnswer(status, body, `to look up documents of ${name}`)
   for (const { error } of body.docs) if (error) assertAnswer(500, { error }, `to look up documents of ${name}`)

@@ -47,7 +47,7 @@ async function deleteAbsent(deps: PopulateDeps, version: Version, source: Source
   const present = new Set([...read.keys, ...(read.failed ?? []).map((each) => each.key)])
   const absent = keys.filter((key) => !present.has(key))
   if (absent.length === 0) return true
-  const body = absent.map((key) => deleteLine(key, number)).join('')
+  const body = absent.map((key) => deleteLine(key, number, source.routing?.(key))).join('')
   // Rule 8: the answer is awaited. Without one it is sent again at once: a late copy of a delete never beats a newer document.
   const outcome = await sendBulk(deps.search, writeAlias(version), body, deps.leaseMs)
   const refusal = outcome.kind === 'refused' ? outcome : outcome.kind === 'answered' ? outcome.refusals[0] : undefined

@@ -72,7 +72,7 @@ function add(
 /** Gathers what the definitions read through one instance; other sources and other instances are left out. */
 export function watchOf(sequelize: Sequelize, definitions: readonly Definition[]): Watch {
   const watch = new Map<string, Watched>()
-  for (const { source } of definitions) {
+  for (const source of definitions.flatMap(({ source }) => source.parts ?? [source])) {
     const { sequelize: own, reads } = source as Partial<SequelizeSource>
     if (own !== sequelize || reads === undefined) continue
     for (const { table, capture, columns } of reads) add(watch, table, capture, columns)
