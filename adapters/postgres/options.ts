@@ -28,6 +28,8 @@ export interface FromQueryOptions {
    * anyhow, so that no `_id` is ever in two shards. Only together with `key`.
    */
   routing?: string
+  /** The column of `table` that tells when a row was changed, for `es:update --since`. */
+  updatedAt?: string
   /**
    * One SELECT that gives at most one row for each row of the relation `keys`, which has the columns of the key, and of the
    * routing, and gives them too. Its columns are the fields of the document; a key without a row has no document.
@@ -51,6 +53,7 @@ export interface QueryOptions {
   /** Undefined is the primary key. */
   key: readonly string[] | undefined
   routing: string | undefined
+  updatedAt: string | undefined
   query: string
   dependsOn: readonly { table: Table; given: DependsOn }[]
   document: FromQueryOptions['document']
@@ -58,7 +61,7 @@ export interface QueryOptions {
 
 /** Checks the options. Throws `DEFINITION_INVALID`. */
 export function checkOptions(options: FromQueryOptions): QueryOptions {
-  const { table, key, routing, query, dependsOn = {}, document } = options ?? {}
+  const { table, key, routing, updatedAt, query, dependsOn = {}, document } = options ?? {}
   if (!isText(table)) throw invalid('fromQuery()', '`table` is no name of a table')
   const where = `fromQuery(${table})`
   if (key !== undefined && !isColumns(key)) {
@@ -66,6 +69,7 @@ export function checkOptions(options: FromQueryOptions): QueryOptions {
   }
   if (routing !== undefined && !isText(routing)) throw invalid(where, '`routing` is no name of a column')
   if (routing !== undefined && key === undefined) throw invalid(where, '`routing` is given without `key`')
+  if (updatedAt !== undefined && !isText(updatedAt)) throw invalid(where, '`updatedAt` is no name of a column')
   if (!isText(query)) throw invalid(where, '`query` is no SQL')
   const wrong = Object.entries(dependsOn).find(([, given]) => !isDependsOn(given))
   if (wrong) throw invalid(where, `\`dependsOn.${wrong[0]}\` is neither { key: … }, { keys: 'SELECT …' } nor false`)
@@ -74,6 +78,7 @@ export function checkOptions(options: FromQueryOptions): QueryOptions {
     table: tableOf(table),
     key: key === undefined ? undefined : [key].flat(),
     routing,
+    updatedAt,
     // Ours goes around it, and a semicolon would end that.
     query: withoutEnd(query),
     dependsOn: Object.entries(dependsOn).map(([name, given]) => ({ table: tableOf(name), given: ended(given) })),

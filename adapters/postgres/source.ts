@@ -3,11 +3,13 @@
  * @module
  */
 import { linedDocuments, toLine } from '../sequelize/rows.ts'
-import type { Documents, KeyRange, PageSize, Queryable, Source, Table } from '../../src/ports.ts'
+import type { Choice, Documents, KeyRange, PageSize, Queryable, Source, Table } from '../../src/ports.ts'
+import { ElasticUmzugError } from '../../src/errors.ts'
 import { keep } from '../kept.ts'
 import { cutText, rowsFor } from '../sequelize/bulk-lines.ts'
 import { readCastable } from '../sequelize/castable.ts'
 import { idsOf, routed, routingOf, uniqueColumns } from '../sequelize/ids.ts'
+import { chosen, keysWhere } from '../sequelize/choice.ts'
 import { cutKeys, type Statement } from '../sequelize/statements.ts'
 import { tableId } from '../sequelize/tables.ts'
 import { readTables, type Tables } from './catalog.ts'
@@ -62,6 +64,9 @@ export function fromQuery(given: FromQueryOptions): Source {
       const asked = [...new Set(keys)]
       return routed(await readings.using(db, (reading) => readKeys(db, reading, asked, version)), route)
     },
+    knowsChanges: options.updatedAt !== undefined,
+    keys: (db, choice, after, limit) =>
+      readings.using(db, (reading) => chosenKeys(db, reading, choice, { after, limit })),
     count: (db) => readings.using(db, (reading) => countDocuments(db, reading)),
     split: (db, parts) => readings.using(db, (reading) => splitKeys(db, reading, parts)),
   }
@@ -159,6 +164,23 @@ async function countDocuments(db: Queryable, reading: Reading): Promise<number> 
     count += page.count
     after = page.last
   }
+}
+
+async function chosenKeys(
+  db: Queryable,
+  reading: Reading,
+  { since, where }: Choice,
+  page: { after: string | null; limit: number },
+): Promise<string[]> {
+  const { table, updatedAt } = reading.options
+  const name = `fromQuery(${nameOf(table)})`
+  if (where !== undefined) {
+    throw new ElasticUmzugError('COMMAND_INVALID', `A condition chooses rows of a model, and ${name} has none.`, {
+      next: 'name the documents by --ids, or choose by --since',
+    })
+  }
+  const columns = updatedAt === undefined ? [] : [updatedAt]
+  return await chosen(db, keysWhere(reading, { columns, since }, [], page), `\`updatedAt\` of ${name}`)
 }
 
 async function splitKeys(db: Queryable, reading: Reading, parts: number): Promise<string[]> {

@@ -5,6 +5,7 @@
 import type { Attributes, FindOptions, Model, ModelStatic } from 'sequelize'
 import { ElasticUmzugError } from '../../src/errors.ts'
 import { keep } from '../kept.ts'
+import { changedAttributes, chosenKeys } from './choice.ts'
 import { dependenciesOf, readColumns } from './dependencies.ts'
 import { routed, routingOf } from './ids.ts'
 import { type Plan, type Reads, resolvePlan, type SequelizeSource } from './plan.ts'
@@ -32,6 +33,11 @@ export interface FromModelOptions<M extends Model = Model>
    * it anyhow, so that no `_id` is ever in two shards.
    */
   routing?: AttributeName<M>
+  /**
+   * The attribute that tells when a row was changed, for `es:update --since`. Default: the model's own `updatedAt`, where it
+   * has timestamps.
+   */
+  updatedAt?: AttributeName<M>
 }
 
 /** Name of an attribute of a model. */
@@ -54,7 +60,7 @@ export type AttributeName<M extends Model> = keyof Attributes<M> & string
  */
 export function fromModel<M extends Model>(model: ModelStatic<M>, options: FromModelOptions<M> = {}): SequelizeSource {
   assertModel(model)
-  const { document, id, routing, ...finder } = options
+  const { document, id, routing, updatedAt, ...finder } = options
   let plan: Plan | undefined
   const planned = () => plan ??= resolvePlan(model, finder, { id, routing })
   const route = routing === undefined ? undefined : (key: string) => routingOf(planned(), key)
@@ -81,6 +87,11 @@ export function fromModel<M extends Model>(model: ModelStatic<M>, options: FromM
       const found = await readings.using(db, (reading) => readKeys(db, reading, keys, checked(version)))
       return routed(found, route)
     },
+    get knowsChanges() {
+      return changedAttributes(model, updatedAt).length > 0
+    },
+    keys: (db, choice, after, limit) =>
+      readings.using(db, (reading) => chosenKeys(db, reading, updatedAt, choice, { after, limit })),
     count: (db) => readings.using(db, (reading) => countDocuments(db, reading)),
     split: (db, parts) => readings.using(db, (reading) => splitKeys(db, reading, parts)),
   }

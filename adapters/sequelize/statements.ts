@@ -43,7 +43,8 @@ export interface KeyedTable {
   unique: readonly UniqueColumn[]
 }
 
-function fromRows({ plan }: Pick<KeyedTable, 'plan'>): string {
+/** A table with its alias. */
+export function tableFrom({ plan }: Pick<KeyedTable, 'plan'>): string {
   return `${quoteTable(plan.table)} AS ${quoteName(plan.alias)}`
 }
 
@@ -60,7 +61,7 @@ export function rangeRows(rows: Rows, select: string, range: KeyRange, limit: nu
   })
   const where = whereAll([...bounds, ...conditions(plan)])
   return {
-    sql: `SELECT ${select} FROM ${fromRows(rows)}${where} ORDER BY ${keyOrder(plan.alias, unique)} LIMIT $1`,
+    sql: `SELECT ${select} FROM ${tableFrom(rows)}${where} ORDER BY ${keyOrder(plan.alias, unique)} LIMIT $1`,
     values,
   }
 }
@@ -77,7 +78,7 @@ export function keyedRows(rows: Rows, select: string, keys: readonly string[]): 
   const typed = unique.map(({ type }, index) => `${askedName}.${names[index]}::${type}`)
   const joined = unique.map(({ name }, index) => `${column(plan.alias, name)} = ${typed[index]}`)
   const where = whereAll([...joined, `${keyText(plan.alias, key)} = ${askedName}.key`, ...conditions(plan)])
-  return { sql: `SELECT ${select} FROM ${asked}, ${fromRows(rows)}${where}`, values }
+  return { sql: `SELECT ${select} FROM ${asked}, ${tableFrom(rows)}${where}`, values }
 }
 
 /** Tells whether keys can be cast to the key's type: fails when one cannot. */
@@ -120,7 +121,7 @@ const plainTypes = ['int2', 'int4', 'int8', 'uuid']
 /** Counts the rows that are documents. */
 export function countRows(rows: Rows): Statement {
   return {
-    sql: `SELECT count(*)::float8 AS count FROM ${fromRows(rows)}${whereAll(conditions(rows.plan))}`,
+    sql: `SELECT count(*)::float8 AS count FROM ${tableFrom(rows)}${whereAll(conditions(rows.plan))}`,
     values: [],
   }
 }
@@ -133,7 +134,7 @@ export function cutKeys(rows: KeyedTable, parts: number): Statement {
   const { plan, key, unique } = rows
   const columns = key.map(({ name }, index) => `${column(plan.alias, name)} AS k${index}`).join(', ')
   const order = keyOrder(plan.alias, unique)
-  const from = fromRows(rows)
+  const from = tableFrom(rows)
   const beyond = compareKey(plan.alias, unique, '>', unique.map(({ part }) => `${cutName}.k${part}`))
   const names = key.map((_, index) => ({ name: `k${index}`, type: key[index]!.type }))
   const sql =
