@@ -17,6 +17,7 @@ import { manyText } from './capture/cascade.ts'
 import type { Catalog } from './capture/catalog.ts'
 import { type Bypass, interceptQueries } from './capture/bypass.ts'
 import { insertWhole } from './capture/changes.ts'
+import { explain } from './capture/explain.ts'
 import { destroyByHooks } from './capture/hooks.ts'
 import {
   catalogOf,
@@ -176,7 +177,7 @@ function bypassOf(installation: Installation): Bypass {
     wake: (transaction) => afterCommit(transaction, waking, () => wake(installation)),
     afterWrite: (tables, session, planned) => afterWrite(installation, { tables, session, planned }),
     onMany: (table) => warnOnce(installation, manyText(table)),
-    explain: (error) => explain(error, installation),
+    explain: (error) => explain(error, installation.schema),
   }
 }
 
@@ -199,7 +200,7 @@ async function record(installation: Installation, { name, original, args, self }
     await afterWrite(installation, { tables: [tableId(tableNamed(write.tableName))], session, planned })
     return result
   } catch (error) {
-    return explain(error, installation)
+    return explain(error, installation.schema)
   }
 }
 
@@ -216,12 +217,12 @@ async function send(
   { write, self, session, planned }: Planned & Pick<Call, 'self'>,
   pass: () => Promise<unknown>,
 ): Promise<unknown> {
-  const { watch } = planned.fresh
+  const { watch, record } = planned.fresh
   const adds = write.kind === 'insert' || write.kind === 'upsert'
   if (watch.size === 0) return await pass()
   if (adds && !watch.has(tableId(tableNamed(write.tableName)))) return await pass()
   const catalog = await catalogOf(installation.knowledge, planned, session)
-  return await capture(captureOf(installation, { catalog, watch }, self), write)
+  return await capture(captureOf(installation, { catalog, watch, record }, self), write)
 }
 
 async function afterWrite(installation: Installation, written: Written): Promise<void> {
@@ -251,7 +252,7 @@ async function recordLate(installation: Installation, { tables, session, planned
   afterCommit(transaction, waking, () => wake(installation))
 }
 
-type View = Pick<Capture, 'catalog' | 'watch'>
+type View = Pick<Capture, 'catalog' | 'watch' | 'record'>
 
 function captureOf(installation: Installation, view: View, self: QueryInterfaceLike): Capture {
   const { changes, waking } = installation
@@ -282,19 +283,4 @@ function warnOnce({ warned, members }: Installation, line: string): void {
   if (warned.has(line)) return
   warned.add(line)
   members.forEach((each) => each.onWarning?.(line))
-}
-
-function explain(error: unknown, { schema }: Installation): never {
-  const { parent } = error as { parent?: { code?: string; message?: string } }
-  if (parent?.code === '42P01' && parent.message?.includes(`"${schema}.`)) {
-    throw new ElasticUmzugError(
-      'SCHEMA_MISSING',
-      `A write was refused: its change cannot be recorded in the schema ${schema}.`,
-      {
-        next: 'npx umzug up',
-        cause: error,
-      },
-    )
-  }
-  throw error
 }

@@ -36,6 +36,7 @@ function tables(store: Store): string[] {
       state text NOT NULL CHECK (state IN ('created', 'populating', 'ready', 'active', 'retired', 'dropped')),
       tag text,
       rows_expected bigint,
+      load_primaries jsonb,
       truncated boolean NOT NULL DEFAULT false,
       revision bigint NOT NULL,
       awaits_writers boolean NOT NULL DEFAULT false,

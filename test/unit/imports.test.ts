@@ -10,7 +10,7 @@ const search = [...store, 'src/search']
 const config = ['src/config']
 const features = [...search, 'src/queue', 'src/migrations', 'src/capture', ...config]
 const plugin = [...features, 'src/commands', 'src/plugin']
-const toAdapters = [...ground, ...config, 'src/search/definition', 'src/capture/relied']
+const toAdapters = [...ground, ...config, 'src/search/definition', 'src/capture/relied', 'src/store/record']
 
 /** What the files below a path may import; the longest path that fits counts. */
 const mayImport: Record<string, string[]> = {

@@ -9,12 +9,13 @@
 import type { Sequelize, Transaction } from 'sequelize'
 import type { OnBypass } from '../../../src/config.ts'
 import { ElasticUmzugError, isOwnError } from '../../../src/errors.ts'
+import { answering, withoutRows } from './answers.ts'
 import { mayWrite, type Reading, readWrites } from './bypass-read.ts'
 import { type Plan, planOf } from './bypass-plan.ts'
 import { type ConnectionLike, type ResultLike, runOn, sendPlanned } from './bypass-send.ts'
 import { type Meant, meantBy } from './bypass-tables.ts'
 import { catalogOf, type Knowledge, learn, type Learned, type Session } from './known.ts'
-import { isKnown } from './session.ts'
+import { isKnown, isRowless } from './session.ts'
 import { type AnyModel, tableId, tableOf } from '../tables.ts'
 import type { Catalog } from './catalog.ts'
 import type { QueryInterfaceLike } from './writes.ts'
@@ -40,7 +41,7 @@ export interface Bypass {
 
 interface QueryLike {
   connection: ConnectionLike
-  options: { transaction?: Transaction | null; searchPath?: string; [isKnown]?: true }
+  options: { transaction?: Transaction | null; searchPath?: string; [isKnown]?: true; [isRowless]?: true }
   run(sql: string, parameters?: unknown[]): Promise<unknown>
   formatError(error: unknown, stack: string): Error
 }
@@ -57,6 +58,7 @@ export function interceptQueries(bypass: Bypass): () => void {
   class Looking extends original {
     override run(sql: string, parameters?: unknown[]): Promise<unknown> {
       const pass = () => super.run(sql, parameters)
+      if (this.options[isRowless]) return withoutRows(this, pass)
       if (!isOn || this.options[isKnown] || !mayWrite(sql)) return pass()
       return runRecorded(bypass, { query: this, sql, parameters: parameters ?? [], pass, warned })
     }
@@ -152,23 +154,11 @@ function decide(bypass: Bypass, call: Call, planned: Planned): (() => Promise<Re
 
 // Sequelize goes on from the answer as if the server had given it.
 async function through({ query, pass }: Call, send: () => Promise<ResultLike>): Promise<unknown> {
-  const { connection } = query
-  query.connection = Object.create(connection, {
-    query: {
-      value(_sql: string, ...rest: unknown[]) {
-        const done = rest.at(-1) as (error: unknown, result?: ResultLike) => void
-        send().then((result) => done(null, result), done)
-      },
-    },
-    _invalid: { set: (value) => void (connection._invalid = value) },
-  })
   try {
-    return await pass()
+    return await answering(query, send, pass)
   } catch (error) {
     const { parent } = error as { parent?: unknown }
     throw isOwnError(parent) ? parent : error
-  } finally {
-    query.connection = connection
   }
 }
 

@@ -7,21 +7,12 @@ import { quoteName, quoteTable } from '../../../src/sql.ts'
 import type { Table } from '../../../src/ports.ts'
 import type { KeyColumn } from '../keys.ts'
 import { tableId } from '../tables.ts'
+import { arrayText, quoteText } from './literals.ts'
+import { recordingRow, recordRow } from './single.ts'
 import type { Watched } from './watch.ts'
 
 /** Most rows of one change. */
 const mostRows = 1_000
-
-/** Most columns of an image that is built as an object; PostgreSQL takes 100 arguments of a function. */
-const mostPairs = 50
-
-/**
- * A text literal for statements whose values Sequelize has put in already: those take no bound values of ours.
- * Every character that Sequelize's own replacing of `$1`, `:name` and `?` would touch is written as a code.
- */
-export function quoteText(text: string): string {
-  return `E'${text.replaceAll(/[\\'$:?]/g, (char) => `\\x${char.charCodeAt(0).toString(16)}`)}'`
-}
 
 /** SELECT of the rows of a relation as images: column → value as text, as PostgreSQL prints it. */
 function imagesOf(
@@ -58,18 +49,6 @@ function columnList(columns: readonly string[] | null): string {
   return columns === null ? 'NULL::text[]' : `ARRAY[${columns.map(quoteText).join(', ')}]::text[]`
 }
 
-const kept = new WeakMap<Watched, string>()
-
-// The image of one row, without the steps of a query around it: these cost more than the write itself.
-function imageOf(watched: Watched): string {
-  const known = kept.get(watched)
-  if (known !== undefined) return known
-  const pairs = watched.capture.map((each) => `${quoteText(each)}, ${quoteName(each)}::text`)
-  const made = `jsonb_build_array(jsonb_build_object(${pairs.join(', ')}))`
-  kept.set(watched, made)
-  return made
-}
-
 /** What Sequelize made: a statement that writes, with what it gives back. */
 export interface Statement {
   sql: string
@@ -95,52 +74,34 @@ export interface Recorded {
   columns: string[] | null
   /** Where rows were locked before: if it updated others, the whole table is recorded. */
   met?: Met | undefined
+  /** Quoted name of the function that records one row; undefined where it may not be called. */
+  record?: string | undefined
 }
 
 const written = '"elastic_umzug_written"'
 const row = '"elastic_umzug_row"'
 const metKey = '"elastic_umzug_met"'
-const image = '"elastic_umzug_image"'
 
 /**
  * The same statement, recording what it wrote: one statement, so no crash comes between the write and its change,
  * in a transaction or not. It gives back the same columns and the same number of rows.
  */
 export function recording(changes: string, recorded: Recorded, statement: Statement): string {
-  const { watched, columns, met } = recorded
+  const { watched, columns, met, record } = recorded
   if (statement.sql.startsWith('CREATE OR REPLACE FUNCTION pg_temp.testfunc')) {
     return recordingInFunction(changes, watched, statement.sql)
   }
   const { body, fields } = withoutReturning(statement)
-  if (statement.single && !met && !fields.includes('*') && watched.capture.length <= mostPairs) {
-    return recordingOne(changes, recorded, body, fields)
-  }
+  const single = record !== undefined && statement.single && !met
+    ? recordingRow(record, recorded, { body, fields })
+    : undefined
+  if (single !== undefined) return single
   const { returned, given, from } = returning(recorded, fields)
   const images = imagesOf(watched.capture, from, given)
   return `WITH ${written} AS (${body} RETURNING ${returned.join(', ')}), ` +
     `"elastic_umzug_captured" AS (${insertImages(changes, watched, images, columns)}) ` +
     (met ? `, "elastic_umzug_unseen" AS (${insertUnseen(changes, watched, met)}) ` : '') +
     `SELECT ${fields.join(', ')} FROM ${from}${fields.length > 0 || statement.counted ? '' : ' WHERE false'}`
-}
-
-function recordingOne(changes: string, recorded: Recorded, body: string, fields: readonly string[]): string {
-  const { watched } = recorded
-  const returned = [...new Set(fields), `${imageOf(watched)} AS ${image}`].join(', ')
-  const insert = insertEach(changes, recorded, `${image} FROM ${written}`)
-  const write = `WITH ${written} AS (${body} RETURNING ${returned})`
-  // With nothing to give back, the number of changes is the number of rows.
-  if (fields.length === 0) return `${write} ${insert}`
-  return `${write}, "elastic_umzug_captured" AS (${insert}) SELECT ${fields.join(', ')} FROM ${written}`
-}
-
-// A change for each row; `rows` is the column of its image, and where it is read from.
-function insertEach(
-  changes: string,
-  { watched, columns }: Pick<Recording, 'watched' | 'columns'>,
-  rows: string,
-): string {
-  return `INSERT INTO ${changes} (table_name, columns, rows) ` +
-    `SELECT ${quoteText(tableId(watched.table))}, ${columnList(columns)}, ${rows}`
 }
 
 // What the statement gives back, and the relation that has the columns that its caller asked for and the captured ones.
@@ -233,10 +194,6 @@ export function amongRows({ key, values }: Rows): string {
   return `(${key.map(({ name }) => quoteName(name)).join(', ')}) IN (SELECT * FROM unnest(${lists.join(', ')}))`
 }
 
-function arrayText(texts: readonly string[]): string {
-  return quoteText(`{${texts.map((each) => `"${each.replaceAll(/["\\]/g, '\\$&')}"`).join(',')}}`)
-}
-
 /** What is recorded of rows: what they are, and what they become where that is known. */
 export interface Recording {
   watched: Watched
@@ -261,14 +218,13 @@ export interface Locking {
   most?: number
   strength: 'UPDATE' | 'NO KEY UPDATE'
   record: Recording | undefined
-  /** True for the one row of an instance. */
-  single?: boolean
+  /** For the one row of an instance: quoted name of the function that records it. */
+  single?: string | undefined
 }
 
 /** Statement that locks rows, records them as they are when asked, and gives their keys as JSON arrays of texts. */
 export function lockingRows(changes: string, locking: Locking): string {
-  const { table, alias = table.name, withList = '', key, condition, limit, most, strength, record, single = false } =
-    locking
+  const { table, alias = table.name, withList = '', key, condition, limit, most, strength, record, single } = locking
   const locked = '"elastic_umzug_locked"'
   const where = condition === '' ? '' : ` WHERE ${condition}`
   const limits = [limit, most === undefined ? undefined : most + 1].filter((each) => each !== undefined)
@@ -276,15 +232,18 @@ export function lockingRows(changes: string, locking: Locking): string {
   const rows = `${withList}SELECT ${[...columns].map(quoteName).join(', ')} FROM ${quoteTable(table)} AS ${
     quoteName(alias)
   }${where}${limits.length > 0 ? ` LIMIT least(${limits.join(', ')})` : ''} FOR ${strength}`
+  const keys = `SELECT ${keyText(key.map(({ name }) => name))} AS key`
+  // Outside of what locks: there it would be called again for a row that somebody else has just changed.
+  if (record && single !== undefined) {
+    return `${keys}, ${recordRow(single, record)} AS recorded FROM (${rows}) ${locked}`
+  }
   const few = most === undefined
     ? locked
     : `(SELECT * FROM ${locked} WHERE (SELECT count(*) FROM ${locked}) <= ${most}) f`
-  const insert = record &&
-    (single && record.watched.capture.length <= mostPairs
-      ? insertEach(changes, record, `${imageOf(record.watched)} FROM ${locked}`)
-      : insertImages(changes, record.watched, imageUnion(record, few), record.columns))
-  return `WITH ${locked} AS (${rows})${insert ? `, "elastic_umzug_captured" AS (${insert})` : ''} ` +
-    `SELECT ${keyText(key.map(({ name }) => name))} AS key FROM ${locked}`
+  const insert = record && insertImages(changes, record.watched, imageUnion(record, few), record.columns)
+  return `WITH ${locked} AS (${rows})${
+    insert ? `, "elastic_umzug_captured" AS (${insert})` : ''
+  } ${keys} FROM ${locked}`
 }
 
 /** Images of rows, and of what they become where that is known. */

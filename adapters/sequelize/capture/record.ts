@@ -22,6 +22,8 @@ export interface Capture {
   changes: string
   watch: Watch
   catalog: Catalog
+  /** Quoted name of the function that records one row; undefined where it may not be called. */
+  record: string | undefined
   /** Outermost transactions that will wake the worker. */
   waking: WeakSet<object>
   wake(): void
@@ -82,8 +84,8 @@ function moves(catalog: Catalog, event: Event, { table, capture }: Watched): boo
   return catalog.changesMore(tableId(table)) || event.columns.some((each) => capture.includes(each))
 }
 
-function rewriteOf({ changes }: Capture, { watched, columns }: Pick<Meaning, 'watched' | 'columns'>) {
-  return watched && ((statement: Statement) => recording(changes, { watched, columns }, statement))
+function rewriteOf({ changes, record }: Capture, { watched, columns }: Pick<Meaning, 'watched' | 'columns'>) {
+  return watched && ((statement: Statement) => recording(changes, { watched, columns, record }, statement))
 }
 
 function within<T>(
@@ -110,7 +112,7 @@ function within<T>(
 
 async function captureLocked(given: Capture, write: Write, meaning: Meaning): Promise<unknown> {
   return await within(given, write.options, async (options, recorder) => {
-    const rows = await lockMatching(recorder, write, meaning)
+    const rows = await lockMatching(recorder, write, meaning, given.record)
     if (!rows) {
       const result = await write.pass(given.queryInterface, options)
       await recordMany(recorder, meaning.id, meaning.event)
@@ -130,6 +132,7 @@ async function lockMatching(
   recorder: Recorder,
   write: Write,
   { table, id, event, watched, columns }: Meaning,
+  record: string | undefined,
 ): Promise<Rows | undefined> {
   const { generator, catalog } = recorder
   const bind: unknown[] = []
@@ -141,7 +144,7 @@ async function lockMatching(
     ...(event.kind === 'delete' && write.options.limit ? { limit: generator.escape(write.options.limit) } : {}),
     strength: catalog.carried(id, event).length > 0 ? 'UPDATE' : 'NO KEY UPDATE',
     record: event.kind === 'update' && watched ? { watched, columns } : undefined,
-    single: write.single,
+    single: write.single ? record : undefined,
   }, bind)
 }
 

@@ -4,7 +4,8 @@
  */
 import { reliedSql } from '../../../src/capture/relied.ts'
 import { ElasticUmzugError } from '../../../src/errors.ts'
-import { quoteTable } from '../../../src/sql.ts'
+import { quoteTable, quoteText } from '../../../src/sql.ts'
+import { recordName, recordTypes } from '../../../src/store/record.ts'
 import type { Run } from './session.ts'
 import { ofSnapshot } from './catalog.ts'
 import { joinWatch, type Registered, type Watch, withoutTables } from './watch.ts'
@@ -14,6 +15,8 @@ export interface Fresh {
   watch: Watch
   /** Tables left to their triggers: what is written to them is not recorded here. */
   left: ReadonlySet<string>
+  /** Quoted name of the function that records one row; undefined where the writer may not call it. */
+  record: string | undefined
   /** The answer it was made from; also another one when foreign keys, triggers or rules are. */
   text: string
   /** On the monotonic clock, before the question was asked. */
@@ -36,6 +39,7 @@ interface Answer {
   reads: string
   catalog: string
   relied: string
+  callable: boolean | null
   ofSnapshot: boolean
   stale: boolean
 }
@@ -48,7 +52,7 @@ interface Answer {
 export async function askRegistered(run: Run, { own, schema, isLeft }: Question): Promise<Fresh> {
   const askedAtMs = performance.now()
   const [row] = await run<Answer>(registeredSql(schema))
-  const { reads, catalog, relied, ofSnapshot, stale } = row!
+  const { reads, catalog, relied, callable, ofSnapshot, stale } = row!
   if (stale) {
     throw new ElasticUmzugError(
       'CAPTURE_STALE',
@@ -59,7 +63,8 @@ export async function askRegistered(run: Run, { own, schema, isLeft }: Question)
   // A snapshot still shows triggers that may be gone before its transaction writes: there, both record.
   const left = new Set(ofSnapshot ? [] : (JSON.parse(relied) as string[]).filter(isLeft))
   const watch = withoutTables(joinWatch(own, JSON.parse(reads) as Registered[]), left)
-  return { watch, left, text: [reads, catalog, ...left].join('\n'), askedAtMs, ofSnapshot }
+  const record = callable ? quoteTable({ schema, name: recordName }) : undefined
+  return { watch, left, record, text: [reads, catalog, ...left].join('\n'), askedAtMs, ofSnapshot }
 }
 
 // Tells whether a row came, went or was replaced in what the catalog is read from. Numbers grow, but may start again.
@@ -77,6 +82,7 @@ const catalogMarks = [
 // that this transaction cannot see.
 function registeredSql(schema: string): string {
   const versions = quoteTable({ schema, name: 'index_versions' })
+  const record = `${quoteTable({ schema, name: recordName })}(${recordTypes})`
   const sequence = quoteTable({ schema, name: 'announced_versions' })
   return `
 SELECT (
@@ -89,6 +95,7 @@ SELECT (
     FROM ${versions} v CROSS JOIN jsonb_array_elements(v.dependencies) e WHERE v.state <> 'dropped') AS reads,
   (SELECT json_agg(json_build_array(rows, numbers, writers)) FROM (${catalogMarks}) m)::text AS catalog,
   (SELECT coalesce(json_agg(r."table" ORDER BY r."table"), '[]')::text FROM (${reliedSql(schema)}) r) AS relied,
+  has_function_privilege(to_regprocedure(${quoteText(record)}), 'EXECUTE') AS callable,
   isolation.snapshot AS "ofSnapshot",
   isolation.snapshot AND (SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM ${sequence}) >
       (SELECT coalesce(max(revision), 0) FROM ${versions}) AS stale

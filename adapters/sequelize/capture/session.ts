@@ -11,6 +11,9 @@ export type Run = <Row extends object>(sql: string, bind?: readonly unknown[]) =
 /** Key of the options of statements that are recorded already, or are our own. */
 export const isKnown: unique symbol = Symbol('elastic-umzug: recorded')
 
+/** Key of the options of statements that give back rows of ours alone: nobody else sees these. */
+export const isRowless: unique symbol = Symbol('elastic-umzug: rows of its own')
+
 interface ClassLike {
   _cls?: { get(name: 'transaction'): Transaction | null | undefined }
 }

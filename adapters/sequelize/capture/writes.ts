@@ -5,7 +5,7 @@
  */
 import type { Sequelize, Transaction } from 'sequelize'
 import type { Statement } from './changes.ts'
-import { isKnown } from './session.ts'
+import { isKnown, isRowless } from './session.ts'
 import type { TableName } from './watch.ts'
 
 /** Options of a write, as far as they are read. */
@@ -20,6 +20,7 @@ export interface WriteOptions {
   updateOnDuplicate?: readonly string[]
   upsertKeys?: readonly string[]
   [isKnown]?: true
+  [isRowless]?: true
   [option: string]: unknown
 }
 
@@ -211,6 +212,7 @@ export function turned(queryInterface: QueryInterfaceLike, turn: Turn): object {
     try {
       const result = await around(options, (other) => {
         changed = rewrite({ sql, returning, counted, single })
+        if (single && !returning) other[isRowless] = true
         return send(sequelize, typeof given === 'string' ? changed : { ...given, query: changed }, other)
       })
       return returning ? result : withoutRows(result, sql, options)
