@@ -5,9 +5,10 @@
 import { ElasticUmzugError, isOwnError } from '../errors.ts'
 import { aliasTargets, swapAlias } from './aliases.ts'
 import type { LifecycleDeps } from './lifecycle.ts'
-import { assertPhysical, refresh, restoreSettings } from './physical.ts'
+import { assertPhysical, refresh } from './physical.ts'
 import { stopped } from './populate.ts'
 import { clearPopulate } from './ranges.ts'
+import { endLoading, restoreSettings } from './settings.ts'
 import { listSuspicions } from './suspicions.ts'
 import {
   isComplete,
@@ -38,6 +39,7 @@ export async function activateVersion(deps: LifecycleDeps, given: Version, force
   await forgiving(() => assertCaughtUp(deps, version, force))
   await forgiving(() => assertUnsuspected(deps, version))
   if (!isComplete(version)) await giveUpPopulate(deps, version)
+  await endLoading(deps.search, version)
   await refresh(deps.search, version.physical)
   deps.assertHeld()
   const before = await swapAlias(deps.search, version)

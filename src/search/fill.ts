@@ -6,10 +6,12 @@ import { ElasticUmzugError } from '../errors.ts'
 import { pointDefinitionAlias } from './aliases.ts'
 import type { Definition } from './definition.ts'
 import type { LifecycleDeps } from './lifecycle.ts'
-import { assertPhysical, createPhysical, restoreSettings } from './physical.ts'
+import { beginLoad, endLoad } from './durable.ts'
+import { assertPhysical, createPhysical } from './physical.ts'
 import { populate, stopped } from './populate.ts'
 import { clearPopulate } from './ranges.ts'
 import { reapplyDeletes } from './reapply.ts'
+import { restoreSettings } from './settings.ts'
 import { verify } from './verify.ts'
 import { awaitWriters } from './writers.ts'
 import { abortedKeys, moveVersion, readVersion, requestSweep, retryAborted, type Version } from './versions.ts'
@@ -19,19 +21,31 @@ import { abortedKeys, moveVersion, readVersion, requestSweep, retryAborted, type
  * ready or further are given back as they are.
  */
 export async function fillVersion(deps: LifecycleDeps, start: Version, definition: Definition): Promise<Version> {
-  const { store, search } = deps
+  const { search } = deps
   if (start.state !== 'created' && start.state !== 'populating') return start
   if (start.state === 'created') {
     await createPhysical(search, start, deps.leaseMs)
     await awaitWriters(deps, start)
   }
   await assertPhysical(search, start)
-  await moveVersion(store, start.id, ['created'], 'populating')
-  const version = await readVersion(store, start.id)
+  await moveVersion(deps.store, start.id, ['created'], 'populating')
+  const version = await readVersion(deps.store, start.id)
+  try {
+    return await complete(deps, version, definition)
+  } catch (error) {
+    // Nobody knows when it is gone on with; a cluster that does not answer is not waited for.
+    await restoreSettings(search, version, 5_000).catch(() => {})
+    throw error
+  }
+}
+
+async function complete(deps: LifecycleDeps, version: Version, definition: Definition): Promise<Version> {
+  const { store, search } = deps
   await loadRows(deps, version, definition)
+  await retryAborted(store, version.id, deps.maxAttempts)
   await catchUp(deps, version)
+  if (await requestSweep(store, version.id)) await catchUp(deps, version)
   await reapplyDeletes(deps, version, definition.source)
-  await restoreSettings(search, version)
   const counts = await verify({ ...deps, drain: () => catchUp(deps, version) }, version, definition.source)
   await pointDefinitionAlias(search, version)
   deps.assertHeld()
@@ -50,10 +64,10 @@ async function loadRows(deps: LifecycleDeps, version: Version, { source }: Defin
     expected,
   ])
   deps.onLine(`${version.physical}: populating ${expected} rows`)
-  await populate(deps, { version, source, workers, load, expected, signal, assertHeld })
-  await retryAborted(store, version.id, deps.maxAttempts)
-  await catchUp(deps, version)
-  await requestSweep(store, version.id)
+  do {
+    await beginLoad(deps, version)
+    await populate(deps, { version, source, workers, load, expected, signal, assertHeld })
+  } while (!await endLoad(deps, version))
 }
 
 /** Waits until every key that was captured until now is written. Throws `STOPPED` or `DOCUMENT_REFUSED`. */

@@ -12,6 +12,7 @@ import type { LoadOptions } from './load.ts'
 import { assertPhysical, checkCluster } from './physical.ts'
 import type { Dependency } from '../ports.ts'
 import type { PopulateDeps } from './populate.ts'
+import { endLoading } from './settings.ts'
 import { unknownVersion } from './targets.ts'
 import { forgetGone, isComplete, listVersions, retryAborted, type Version } from './versions.ts'
 
@@ -100,6 +101,7 @@ async function convergeOne(deps: LifecycleDeps, definition: Definition, activate
 async function keepActive(deps: LifecycleDeps, version: Version, definition: Definition): Promise<void> {
   const { search } = deps
   await assertPhysical(search, version)
+  if (await endLoading(search, version)) deps.onLine(`${version.physical}: settings for loading were left, restored`)
   const isMended = await keepAlias(deps, version)
   const isRefreshed = await refreshDependencies(deps, version, definition)
   if (isRefreshed) deps.onLine(`${version.physical}: what it reads has changed, every document is brought up to date`)

@@ -7,10 +7,10 @@ import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js'
 import { ElasticUmzugError, NoAnswerError } from '../errors.ts'
 import type { SearchClient } from '../ports.ts'
 import { assertAnswer, reasonOf } from './bulk.ts'
-import type { Snapshot } from './definition.ts'
+import { creationSettings } from './settings.ts'
 import { readAlias, type Version, writeAlias } from './versions.ts'
 
-type Settings = Record<string, unknown>
+export { storesAsSent } from './settings.ts'
 
 /** Throws when the cluster does not answer, refuses the login, or is not Elasticsearch 8. */
 export async function checkCluster(search: SearchClient): Promise<void> {
@@ -56,7 +56,7 @@ export async function createPhysical(search: SearchClient, version: Version, lea
     path: `/${encodeURIComponent(version.physical)}`,
     body: {
       mappings: marked(version),
-      settings: loadingSettings(version.definition, leaseMs),
+      settings: creationSettings(version.definition, leaseMs),
       aliases: { [writeAlias(version)]: {} },
     },
   })
@@ -127,46 +127,6 @@ export async function assertPhysical(search: SearchClient, version: Version): Pr
   throw new ElasticUmzugError('VERSION_NOT_READY', `The physical index ${version.physical} is gone from the cluster.`, {
     next: `npx umzug es:create ${version.index} --force`,
   })
-}
-
-/** The settings of a definition, by names of one level without `index.`, however they were nested. */
-export function flatSettings({ settings }: Pick<Snapshot, 'settings'>): Settings {
-  return Object.fromEntries(flattened(settings).map(([name, value]) => [name.replace(/^index\./, ''), value]))
-}
-
-function flattened(settings: Settings): [string, unknown][] {
-  return Object.entries(settings).flatMap(([name, value]) =>
-    typeof value === 'object' && value !== null && !Array.isArray(value)
-      ? flattened(value as Settings).map(([inner, each]): [string, unknown] => [`${name}.${inner}`, each])
-      : [[name, value]]
-  )
-}
-
-/** Whether the cluster stores documents as they were sent: neither leaves anything out of `_source` nor adds to it. */
-export function storesAsSent({ mappings, settings }: Pick<Snapshot, 'mappings' | 'settings'>): boolean {
-  const { enabled = true, includes, excludes, mode } = (mappings._source ?? {}) as Settings
-  const flat = flatSettings({ settings })
-  const rewrites = ['logsdb', 'time_series'].includes(String(flat.mode)) ? 'synthetic' : 'stored'
-  const isStored = (mode ?? flat['mapping.source.mode'] ?? rewrites) === 'stored'
-  const isPiped = [flat.default_pipeline, flat.final_pipeline].some((each) => (each ?? '_none') !== '_none')
-  return String(enabled) === 'true' && !includes && !excludes && isStored && !isPiped
-}
-
-// Rule 12 of the protocol: deletes are remembered for longer than any claim lives, a second net below the claims.
-function loadingSettings(definition: Snapshot, leaseMs: number): Settings {
-  const gc_deletes = `${Math.max(10, Math.ceil(2 * leaseMs / 60_000))}m`
-  return { gc_deletes, ...flatSettings(definition), refresh_interval: '-1', number_of_replicas: 0 }
-}
-
-/** Gives a loaded index the settings its definition wants. */
-export async function restoreSettings(search: SearchClient, version: Version): Promise<void> {
-  const { refresh_interval = null, number_of_replicas = null } = flatSettings(version.definition)
-  const { status, body } = await search.request({
-    method: 'PUT',
-    path: `/${encodeURIComponent(version.physical)}/_settings`,
-    body: { index: { refresh_interval, number_of_replicas } },
-  })
-  assertAnswer(status, body, `the settings of ${version.physical}`)
 }
 
 /** Makes everything written so far visible to searches. */

@@ -9,31 +9,15 @@
  */
 import PQueue from 'p-queue'
 import { ElasticUmzugError } from '../errors.ts'
-import type { Emitter } from '../events.ts'
-import type { Clock, Documents, KeyRange, SearchClient, Source } from '../ports.ts'
-import type { Store } from '../store/store.ts'
-import { deadlineOf, isUncertain, type Refusal, sendBulk } from './bulk.ts'
-import { drawNumber } from './clock.ts'
-import { createThrottle, type LoadOptions, type Throttle } from './load.ts'
-import {
-  type Checkpoint,
-  checkpoint,
-  claimRange,
-  planRanges,
-  type Range,
-  rangeProgress,
-  releaseRange,
-} from './ranges.ts'
-import { type Version, writeAlias } from './versions.ts'
+import type { Source } from '../ports.ts'
+import { createThrottle, type LoadOptions } from './load.ts'
+import { fillRange, type PageDeps, type Populating } from './pages.ts'
+import { createPressure } from './pressure.ts'
+import { claimRange, planRanges, rangeProgress } from './ranges.ts'
+import type { Version } from './versions.ts'
 
 /** What populating needs. */
-export interface PopulateDeps {
-  store: Store
-  search: SearchClient
-  clock: Clock
-  emitter: Emitter
-  leaseMs: number
-}
+export type PopulateDeps = PageDeps
 
 /** How to populate. */
 export interface PopulateOptions {
@@ -51,16 +35,12 @@ export interface PopulateOptions {
   assertHeld?: () => void
 }
 
-/** A populate on its way in this process. */
-interface Populating extends PopulateOptions {
-  throttle: Throttle
-}
-
 const rowsPerRange = 25_000
 const maxRanges = 256
-const firstRows = 500
-/** Bytes of one request. Larger ones gain nothing and cost memory on both sides. */
-const pageBytes = 2_000_000
+/** Part of a lease that a request should take at most: the rest is for what happens in between. */
+const slowShare = 0.1
+/** How often the progress of the other processes is looked at, in milliseconds. */
+const lookMs = 1_000
 
 /** Populates what is not populated yet; more processes may call it at once. Ends when every range is done. */
 export async function populate(deps: PopulateDeps, options: PopulateOptions): Promise<void> {
@@ -73,7 +53,14 @@ export async function populate(deps: PopulateDeps, options: PopulateOptions): Pr
   }
   const failed = new AbortController()
   const throttle = createThrottle(clock, { ...load, workers })
-  const run = { ...options, throttle, signal: signal ? AbortSignal.any([signal, failed.signal]) : failed.signal }
+  const pressure = createPressure({ rows: throttle.rows, requests: workers, slowMs: deps.leaseMs * slowShare })
+  const run: Populating & { signal: AbortSignal } = {
+    ...options,
+    throttle,
+    pressure,
+    signal: signal ? AbortSignal.any([signal, failed.signal]) : failed.signal,
+    onPage: reporting(deps, options),
+  }
   const work = async () => {
     for (let idle = 0; !run.signal.aborted;) {
       const outcome = await fillNextRange(deps, run)
@@ -114,161 +101,17 @@ async function fillNextRange(deps: PopulateDeps, options: Populating): Promise<'
   return 'filled'
 }
 
-/** What a range is filled with, and how far it is. */
-interface Filling {
-  range: Range
-  token: string
-  /** Most rows of the next page. */
-  rows: number
-  /** The last page, not stored yet. */
-  page: Checkpoint
-  /** The next page, read while the one before it was sent. */
-  ahead: Documents | undefined
-}
-
-async function fillRange(deps: PopulateDeps, options: Populating, range: Range, token: string): Promise<void> {
-  const page = { cursor: range.cursor, documents: 0, done: false }
-  const filling: Filling = { range, token, rows: Math.min(firstRows, options.throttle.rows), page, ahead: undefined }
-  try {
-    while (await fillPage(deps, options, filling));
-  } catch (error) {
-    // Errors come before a request or with its answer, so nothing is under way, and the next run need not wait.
-    await releaseRange(deps.store, options.version.id, range.number, token).catch(() => {})
-    throw error
+// What others have written is looked at now and then: to ask after every page would cost as much as storing it.
+function reporting(deps: PopulateDeps, { version, expected }: PopulateOptions): Populating['onPage'] {
+  let total = 0
+  let lookedAt = -Infinity
+  return async (documents) => {
+    total += documents
+    if (deps.clock.now() - lookedAt >= lookMs) {
+      lookedAt = deps.clock.now()
+      total = Math.max(total, (await rangeProgress(deps.store, version.id)).documents + documents)
+    }
+    const about = { index: version.index, version: version.number, documents, total, expected }
+    deps.emitter.emit('populate:page:complete', about)
   }
-}
-
-// Stores the page before, then sends the next; false when the range is done, lost or given back.
-async function fillPage(deps: PopulateDeps, options: Populating, filling: Filling): Promise<boolean> {
-  const { store, clock } = deps
-  const { version, signal } = options
-  const { range, token } = filling
-  // Counted from before the lease is prolonged: a process that stalls after this line sends nothing after the lease.
-  const deadline = deadlineOf(clock, deps.leaseMs)
-  const isHeld = await checkpoint(store, version.id, range.number, token, filling.page, deps.leaseMs)
-  if (!isHeld || filling.page.done) return false
-  filling.page = { ...filling.page, documents: 0 }
-  if (signal?.aborted) {
-    await releaseRange(store, version.id, range.number, token)
-    return false
-  }
-  options.assertHeld?.()
-  const after = filling.page.cursor ?? range.after
-  const documents = filling.ahead ?? await readPage(deps, options, { after, upTo: range.upTo }, filling.rows)
-  filling.ahead = undefined
-  await options.throttle.wait(documents.count, signal)
-  if (documents.failed?.[0]) throw unmade(version, documents.failed[0])
-  if (documents.last === null) filling.page = { ...filling.page, done: true }
-  else await writePage(deps, options, filling, documents, deadline)
-  return true
-}
-
-// Rule 8: draw, then read. However long a page waits to be sent, its number was drawn before it was read.
-async function readPage(
-  { store }: PopulateDeps,
-  { source }: PopulateOptions,
-  range: KeyRange,
-  rows: number,
-): Promise<Documents> {
-  const number = await drawNumber(store)
-  return await source.page(store.db, range, { rows, bytes: pageBytes }, number)
-}
-
-async function writePage(
-  deps: PopulateDeps,
-  options: Populating,
-  filling: Filling,
-  documents: Documents,
-  deadline: number,
-): Promise<void> {
-  const rows = nextRows(filling.rows, options.throttle.rows, documents)
-  // PostgreSQL makes the next page while the cluster takes this one.
-  const [sent, next] = await Promise.allSettled([
-    documents.count === 0 ? 'written' : sendPage(deps, options, documents, deadline),
-    readPage(deps, options, { after: documents.last, upTo: filling.range.upTo }, rows),
-  ])
-  if (sent.status === 'rejected') throw sent.reason
-  if (sent.value === 'written') {
-    filling.page = { cursor: documents.last, documents: documents.count, done: false }
-    filling.rows = rows
-    // A fault of reading is met again when the page is read in its turn.
-    filling.ahead = next.status === 'fulfilled' ? next.value : undefined
-    await report(deps, options, documents.count)
-  } else if (sent.value === 'smaller') {
-    filling.rows = Math.max(1, Math.floor(Math.min(filling.rows, documents.count) / 2))
-  }
-}
-
-// Pages grow to the bytes of a request, not to a number of rows: rows may be tiny or huge.
-function nextRows(rows: number, maxRows: number, { body, count }: Documents): number {
-  if (count === 0) return Math.min(maxRows, rows * 2)
-  const fitting = Math.floor(pageBytes / (body.length / count))
-  return Math.max(1, Math.min(maxRows, fitting, rows * 2))
-}
-
-/** `again` and `smaller`: not written, to be read and sent again with a new number. */
-type PageOutcome = 'written' | 'again' | 'smaller'
-
-async function sendPage(
-  deps: PopulateDeps,
-  { version, signal }: PopulateOptions,
-  documents: Documents,
-  deadline: number,
-): Promise<PageOutcome> {
-  const timeLeft = deadline - deps.clock.now()
-  if (timeLeft < 1) return 'smaller'
-  const outcome = await sendBulk(deps.search, writeAlias(version), documents.body, timeLeft)
-  // Rule 8: what is uncertain may still arrive: until its deadline this range sends nothing else, and is not done.
-  const unsure = () => deps.clock.sleep(Math.max(0, deadline - deps.clock.now()))
-  if (outcome.kind === 'unanswered') return await unsure().then(() => 'again')
-  if (outcome.kind === 'answered') {
-    if (outcome.refusals.length === 0) return 'written'
-    if (outcome.refusals.some(isUncertain)) return await unsure().then(() => 'again')
-    const fault = outcome.refusals.find((each) => each.status !== 429)
-    if (fault) throw refused(version, documents, fault)
-  } else if (
-    outcome.kind === 'refused' && outcome.status !== 429 && (outcome.status !== 413 || documents.count === 1)
-  ) {
-    throw new ElasticUmzugError(
-      'SEARCH_FAILED',
-      `Elasticsearch refused a page for ${version.physical}: ${outcome.reason}`,
-      {
-        next: 'correct what it names, then run the same command again; it goes on from the checkpoint',
-      },
-    )
-  }
-  if (outcome.kind === 'refused' && outcome.status === 413) return 'smaller'
-  await deps.clock.sleep(500 + Math.random() * 1_000, signal)
-  return outcome.kind === 'unsent' ? 'again' : 'smaller'
-}
-
-function refused(version: Version, { body }: Documents, { position, reason }: Refusal): ElasticUmzugError {
-  const action = JSON.parse(body.split('\n')[position * 2] ?? '{}') as { index?: { _id?: string } }
-  return new ElasticUmzugError(
-    'DOCUMENT_REFUSED',
-    `Elasticsearch refused document ${action.index?._id} of ${version.physical}: ${reason}`,
-    { next: `correct the mappings or the source of index "${version.index}" in the config file, then: npx umzug up` },
-  )
-}
-
-function unmade(version: Version, { key, reason }: { key: string; reason: string }): ElasticUmzugError {
-  return new ElasticUmzugError(
-    'SOURCE_INVALID',
-    `document() of index "${version.index}" threw for key ${key}: ${reason}`,
-    {
-      next: `correct document() of index "${version.index}" in the config file, then: npx umzug up`,
-    },
-  )
-}
-
-async function report(deps: PopulateDeps, { version, expected }: PopulateOptions, documents: number): Promise<void> {
-  const { documents: total } = await rangeProgress(deps.store, version.id)
-  const done = total + documents
-  deps.emitter.emit('populate:page:complete', {
-    index: version.index,
-    version: version.number,
-    documents,
-    total: done,
-    expected,
-  })
 }

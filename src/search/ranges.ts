@@ -80,6 +80,21 @@ export async function releaseRange(store: Store, versionId: string, number: numb
   )
 }
 
+/**
+ * Begins all ranges of a version anew. One that somebody holds is taken from him, and waits until his lease has ended:
+ * his last request may be under way. False when there are none.
+ */
+export async function resetRanges(store: Store, versionId: string): Promise<boolean> {
+  const rows = await store.db.query(
+    `UPDATE ${store.table.populate_ranges}
+     SET cursor = NULL, documents = 0, done = false, token = NULL,
+       expires_at = CASE WHEN done THEN clock_timestamp() ELSE expires_at END
+     WHERE version_id = $1 RETURNING number`,
+    [versionId],
+  )
+  return rows.length > 0
+}
+
 /** How far a populate is. */
 export interface RangeProgress {
   ranges: number

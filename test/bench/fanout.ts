@@ -6,7 +6,7 @@ import { elasticUmzug } from '../../src/index.ts'
 import type { World } from '../support/world.ts'
 import { seconds } from './figures.ts'
 import type { Library } from './library.ts'
-import { populateOnce } from './populate.ts'
+import { populateHere } from './populating.ts'
 import { countWritten } from './rates.ts'
 
 /** One author wrote all books and is renamed: the time until every book shows it. */
@@ -15,7 +15,7 @@ export async function benchFanout(world: World, library: Library, print: (line: 
   await sequelize.query('UPDATE books SET "authorId" = 1')
   await sequelize.query('VACUUM FULL ANALYZE books')
   const plugin = elasticUmzug(library.config)
-  const { pagesTook, tookWhole } = await populateOnce(plugin)
+  const { pagesTook, tookWhole } = await populateHere(plugin)
   await plugin.versions.activate(['books'])
   await plugin.start()
   const documents = await library.Book.count()

@@ -20,7 +20,8 @@ export interface Library {
 }
 
 const text = { type: 'text' }
-const mappings = {
+/** Of the books with their author. */
+export const mappings = {
   dynamic: 'strict',
   properties: {
     id: { type: 'long' },

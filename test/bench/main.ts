@@ -5,19 +5,19 @@
  * @module
  */
 import process from 'node:process'
-import { fileURLToPath } from 'node:url'
 import { elasticUmzug } from '../../src/index.ts'
 import { startServers } from '../support/servers/servers.ts'
 import { withStop } from '../support/servers/stop.ts'
-import { createWorld, spawnCli, type World } from '../support/world.ts'
+import { createWorld, type World } from '../support/world.ts'
 import { benchCapture } from './capture.ts'
 import { benchFanout } from './fanout.ts'
 import { knob } from './figures.ts'
 import { benchLag } from './lag.ts'
 import { defineLibrary, fillLibrary, type Library } from './library.ts'
-import { benchPopulate } from './populate.ts'
+import { benchPopulate, populateOnce } from './populate.ts'
 import { benchQueue } from './queue.ts'
 import { benchRates } from './rates.ts'
+import { fillReviews } from './shapes.ts'
 
 const rows = knob('BENCH_ROWS', 100_000, process.env)
 const rateRows = knob('BENCH_RATE_ROWS', 50_000, process.env)
@@ -32,7 +32,7 @@ await withStop(async () => {
   process.env.DATABASE_URL = servers.databaseUrl
   process.env.ELASTICSEARCH_URL = servers.elasticsearchUrl
   try {
-    await bench('populate', rows, ({ world, library }) => benchPopulate(world, library, print))
+    await bench('populate', rows, ({ world }) => benchPopulate(world, rows, print))
     await bench('lag', rows, async ({ world, library }) => {
       await elasticUmzug(library.config).up()
       for (const worker of ['in the same process', 'in another process'] as const) {
@@ -78,13 +78,9 @@ async function bench(
   }
 }
 
-async function benchMemory({ databaseUrl, elasticsearchUrl, prefix }: World): Promise<void> {
-  const { code, stdout, stderr } = await spawnCli([], {
-    program: fileURLToPath(new URL('memory.ts', import.meta.url)),
-    env: { DATABASE_URL: databaseUrl, ELASTICSEARCH_URL: elasticsearchUrl, PREFIX: prefix },
-  })
-  if (code !== 0) throw new Error(`The populating process failed: ${stderr}`)
-  const { before, most, ms } = JSON.parse(stdout) as Record<'before' | 'most' | 'ms', number>
+async function benchMemory(world: World): Promise<void> {
+  await fillReviews(world, 1)
+  const { before, most, ms } = await populateOnce(world, 'author', 'postgresql')
   const mib = (bytes: number) => `${(bytes / 2 ** 20).toFixed(0)} MiB`
   print(`memory of populating ${memoryRows} rows, in a process of its own (${(ms / 1_000).toFixed(0)} s)`)
   print(`  ${mib(most - before)} above a baseline of ${mib(before)}`)

@@ -1,27 +1,37 @@
 /**
- * A process that populates one version and tells how much memory that took: started by `main.ts`.
+ * A process that populates one version and tells what that took: time, CPU seconds, memory. Started by the benches.
  * @module
  */
 import process from 'node:process'
 import { Client } from '@elastic/elasticsearch'
 import { Sequelize } from 'sequelize'
 import { elasticUmzug } from '../../src/index.ts'
-import { defineLibrary } from './library.ts'
+import { between, cpuSeconds } from './cpu.ts'
+import { defineShape, type Maker, type Shape } from './shapes.ts'
 
-const { DATABASE_URL, ELASTICSEARCH_URL, PREFIX = '' } = process.env
-const sequelize = new Sequelize(DATABASE_URL!, { logging: false })
+const { DATABASE_URL, ELASTICSEARCH_URL, PREFIX = '', SHAPE = 'author', MAKER = 'postgresql' } = process.env
+const sequelize = new Sequelize(DATABASE_URL!, { logging: false, pool: { max: 8, idle: 600_000 } })
 const client = new Client({ node: ELASTICSEARCH_URL! })
-const { config } = defineLibrary(sequelize, client, PREFIX)
-const plugin = elasticUmzug(config)
+const config = defineShape({ sequelize, client, prefix: PREFIX }, SHAPE as Shape, MAKER as Maker)
+const plugin = elasticUmzug({ ...config, concurrency: Number(process.env.CONCURRENCY ?? 2) })
 await plugin.versions.create(['books'], { force: true })
 
 const before = process.memoryUsage().rss
 let most = before
 const timer = setInterval(() => most = Math.max(most, process.memoryUsage().rss), 20)
+const used = await cpuSeconds(sequelize, client)
 const started = performance.now()
+let last = started
+let pages = 0
+plugin.on('populate:page:complete', () => {
+  last = performance.now()
+  pages++
+})
 const [version] = await plugin.versions.update(['books'])
-clearInterval(timer)
 const ms = performance.now() - started
-process.stdout.write(`${JSON.stringify({ before, most, ms, rows: version?.rowsExpected })}\n`)
+clearInterval(timer)
+const cpu = between(used, await cpuSeconds(sequelize, client))
+const told = { before, most, ms, pagesMs: last - started, pages, cpu, rows: version?.rowsExpected }
+process.stdout.write(`${JSON.stringify(told)}\n`)
 await sequelize.close()
 await client.close()

@@ -2,73 +2,128 @@
  * How fast a version is populated, against the same documents sent ready-made.
  * @module
  */
-import { elasticUmzug } from '../../src/index.ts'
+import process from 'node:process'
+import { fileURLToPath } from 'node:url'
 import type { Documents } from '../../src/ports.ts'
-import type { World } from '../support/world.ts'
-import { median, seconds } from './figures.ts'
-import type { Library } from './library.ts'
+import { spawnCli, type World } from '../support/world.ts'
+import { between, type CpuSeconds, cpuSeconds } from './cpu.ts'
+import { knob, median, seconds } from './figures.ts'
 import { countOf, sendPages, serialise } from './ready.ts'
+import { defineShape, fillReviews, type Maker, type Shape, shapes } from './shapes.ts'
 
-const rounds = 3
-const bytes = 2_000_000
+const rounds = knob('BENCH_ROUNDS', 3, process.env)
+/** As large as a body gains something, two at a time. */
+const bytes = 5_000_000
 const concurrency = 2
+/** Documents that are made ready beforehand: they stay in memory. */
+const mostReady = 100_000
 
-/** Documents a second, both ways, alternating; the median of three. */
-export async function benchPopulate(world: World, { config }: Library, print: (line: string) => void): Promise<void> {
-  const plugin = elasticUmzug({ ...config, concurrency })
-  const pages = await serialise(world, config.indexes![0]!, { rows: 5_000, bytes })
-  const documents = countOf(pages)
-  const size = pages.reduce((sum, each) => sum + each.body.length, 0) / documents
-  const rates = { ours: [] as number[], whole: [] as number[], ceiling: [] as number[], visible: [] as number[] }
-  for (let round = 0; round < rounds; round++) {
-    const { sent, visible } = await sendReady(world, config.indexes![0]!, pages)
-    rates.ceiling.push(documents / sent)
-    rates.visible.push(documents / visible)
-    const { pagesTook, tookWhole } = await populateOnce(plugin)
-    rates.ours.push(documents / pagesTook)
-    rates.whole.push(documents / tookWhole)
+/** What one populate, in a process of its own, took. */
+export interface Populated {
+  /** Milliseconds until it was verified, and until the last page was written. */
+  ms: number
+  pagesMs: number
+  rows: number
+  pages: number
+  cpu: CpuSeconds
+  /** Bytes of memory before, and the most. */
+  before: number
+  most: number
+}
+
+/** Populates a new version in a process of its own. */
+export async function populateOnce(world: World, shape: Shape, maker: Maker): Promise<Populated> {
+  const { databaseUrl, elasticsearchUrl, prefix } = world
+  const { code, stdout, stderr } = await spawnCli([], {
+    program: fileURLToPath(new URL('memory.ts', import.meta.url)),
+    env: {
+      DATABASE_URL: databaseUrl,
+      ELASTICSEARCH_URL: elasticsearchUrl,
+      PREFIX: prefix,
+      SHAPE: shape,
+      MAKER: maker,
+      CONCURRENCY: String(knob('BENCH_CONCURRENCY', concurrency, process.env)),
+    },
+  })
+  if (code !== 0) throw new Error(`The populating process failed: ${stderr}`)
+  return JSON.parse(stdout)
+}
+
+/**
+ * For each shape, and for both ways of making documents: documents a second against the ceiling, alternating, and CPU
+ * seconds. BENCH_SHAPES and BENCH_MAKERS choose some.
+ */
+export async function benchPopulate(world: World, rows: number, print: (line: string) => void): Promise<void> {
+  await fillReviews(world, rows)
+  print(
+    `populate: ${rows} rows, ${concurrency} requests at once, median of ${rounds}; CPU seconds per 100,000 documents`,
+  )
+  print(
+    '                          documents/s    of ceiling  verified  own CPU  PostgreSQL  Elasticsearch  most memory',
+  )
+  for (const shape of chosen('BENCH_SHAPES', shapes)) {
+    const config = defineShape(world, shape, 'postgresql')
+    const pages = await serialise(world, config.indexes![0]!, { rows: 8_000, bytes }, { most: mostReady })
+    for (const maker of chosen('BENCH_MAKERS', ['postgresql', 'sequelize'] as const)) {
+      const ready: Sent[] = []
+      const ours: Populated[] = []
+      for (let round = 0; round < rounds; round++) {
+        ready.push(await sendReady(world, config.indexes![0]!, pages))
+        ours.push(await populateOnce(world, shape, maker))
+      }
+      show(`${shape} by ${maker}`, ready, ours, print)
+    }
   }
-  const show = (rates: number[]) =>
-    `${median(rates).toFixed(0)} documents/s (${rates.map((each) => each.toFixed(0)).join(', ')})`
-  // Of each round by itself: what else the machine does changes from minute to minute.
-  const share = (ours: number[], ceiling: number[]) => median(ours.map((each, at) => each / ceiling[at]!)).toFixed(2)
-  print(`populate: ${documents} documents of ${size.toFixed(0)} bytes, ${concurrency} at once, median of ${rounds}`)
-  print(`  populate, all pages written      ${show(rates.ours)}`)
-  print(`  the same documents, ready-made   ${show(rates.ceiling)}`)
-  print(`  ratio                            ${share(rates.ours, rates.ceiling)}`)
-  print(`  es:update as a whole, verified   ${show(rates.whole)}`)
-  print(`  ready-made, then one refresh     ${show(rates.visible)}`)
-  print(`  ratio                            ${share(rates.whole, rates.visible)}`)
 }
 
-/** Populates a new version; seconds until every page was written, and until it was verified. */
-export async function populateOnce(
-  plugin: ReturnType<typeof elasticUmzug>,
-): Promise<{ pagesTook: number; tookWhole: number }> {
-  await plugin.versions.create(['books'], { force: true })
-  const started = performance.now()
-  let last = started
-  const off = plugin.on('populate:page:complete', () => last = performance.now())
-  await plugin.versions.update(['books'])
-  off()
-  return { pagesTook: seconds(last - started), tookWhole: seconds(performance.now() - started) }
+function show(name: string, ready: Sent[], ours: Populated[], print: (line: string) => void): void {
+  const rate = (each: Populated) => each.rows / seconds(each.pagesMs)
+  const per = (each: { rows: number; cpu: CpuSeconds }, who: keyof CpuSeconds) => each.cpu[who] * 100_000 / each.rows
+  const cell = (value: number, width: number, digits = 2) => value.toFixed(digits).padStart(width)
+  print(
+    `  ready-made ${name.split(' ')[0]!.padEnd(11)}` + cell(median(ready.map((each) => each.rate)), 13, 0) +
+      '          1.00          ' + cell(median(ready.map((each) => per(each, 'own'))), 9) + '           -' +
+      cell(median(ready.map((each) => per(each, 'search'))), 15),
+  )
+  print(
+    `  ${name.padEnd(22)}` + cell(median(ours.map(rate)), 13, 0) +
+      // Of each round by itself: what else the machine does changes from minute to minute.
+      cell(median(ours.map((each, at) => rate(each) / ready[at]!.rate)), 14) +
+      cell(median(ours.map((each) => each.rows / seconds(each.ms))), 10, 0) +
+      cell(median(ours.map((each) => per(each, 'own'))), 9) +
+      cell(median(ours.map((each) => per(each, 'backends'))), 12) +
+      cell(median(ours.map((each) => per(each, 'search'))), 15) +
+      `${cell(Math.max(...ours.map((each) => each.most)) / 2 ** 20, 9, 0)} MiB`,
+  )
 }
 
-type Definition = NonNullable<Library['config']['indexes']>[number]
+function chosen<T extends string>(name: string, all: readonly T[]): readonly T[] {
+  const given = process.env[name]?.split(',')
+  return given ? all.filter((each) => given.includes(each)) : all
+}
 
-async function sendReady(
-  world: World,
-  { mappings }: Definition,
-  pages: readonly Documents[],
-): Promise<{ sent: number; visible: number }> {
+interface Sent {
+  rate: number
+  rows: number
+  cpu: CpuSeconds
+}
+
+type Definition = Parameters<typeof serialise>[1]
+
+async function sendReady(world: World, { mappings }: Definition, pages: readonly Documents[]): Promise<Sent> {
   const index = `${world.prefix}ceiling`
   const alias = `${index}.write`
-  const settings = { refresh_interval: '-1', number_of_replicas: 0, gc_deletes: '10m' }
+  const settings = {
+    refresh_interval: '-1',
+    number_of_replicas: 0,
+    gc_deletes: '10m',
+    translog: { durability: 'async' as const },
+  }
   await world.client.indices.create({ index, mappings, settings, aliases: { [alias]: {} } })
-  const started = performance.now()
-  const sent = await sendPages(world, alias, pages, concurrency)
-  await world.client.indices.refresh({ index })
-  const visible = seconds(performance.now() - started)
+  const before = await cpuSeconds(world.sequelize, world.client)
+  const took = await sendPages(world, alias, pages, concurrency)
+  const cpu = between(before, await cpuSeconds(world.sequelize, world.client))
   await world.client.indices.delete({ index })
-  return { sent, visible }
+  const rows = countOf(pages)
+  return { rate: rows / took, rows, cpu }
 }

@@ -26,7 +26,7 @@ export async function benchRates(world: World, { config }: Library, print: (line
   for (let round = 0; round < rounds; round++) {
     // A number behind every one drawn so far, and below the next: over documents that are there, as a worker writes them.
     const number = `${Date.now() * 1_000}`
-    const pages = await serialise(world, definition, { rows: batchSize, bytes: 5_000_000 }, number)
+    const pages = await serialise(world, definition, { rows: batchSize, bytes: 5_000_000 }, { version: number })
     documents = countOf(pages)
     rates.ceiling.push(documents / await sendPages(world, `${index}.write`, pages, concurrency))
     for (const [name, keys] of [['bulk', 1_000], ['single', 1]] as const) {

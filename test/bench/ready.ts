@@ -13,12 +13,12 @@ import type { Library } from './library.ts'
 
 type Definition = NonNullable<Library['config']['indexes']>[number]
 
-/** Every document, in pages ready to be sent. */
+/** Every document, or the first `most`, in pages ready to be sent. */
 export async function serialise(
   world: World,
   { source }: Definition,
   size: PageSize,
-  version = '1',
+  { version = '1', most = Infinity }: { version?: string; most?: number } = {},
 ): Promise<Documents[]> {
   const db = fromSequelize(world.sequelize)
   const pages: Documents[] = []
@@ -26,6 +26,7 @@ export async function serialise(
     const page: Documents = await source.page(db, { after, upTo: null }, size, version)
     if (page.last === null) return pages
     pages.push(page)
+    if (countOf(pages) >= most) return pages
     after = page.last
   }
 }

@@ -295,7 +295,7 @@ describe('populate', () => {
     const definition = fresh()
     const deps = core.lifecycle({ definitions: [definition] })
     const search = watchSearch(core.search, async ({ path }) => {
-      if (!path.includes('/_settings')) return
+      if (!path.includes('/_flush')) return
       const { physical } = await onlyVersion()
       await core.client.delete({ index: physical, id: '3', version: 9e15, version_type: 'external' })
       await core.client.delete({ index: physical, id: '4', version: 9e15, version_type: 'external' })

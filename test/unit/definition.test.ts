@@ -1,6 +1,6 @@
 import { expect } from 'chai'
 import { assertDistinct, canonicalJson, defineIndex, type DefinitionOptions } from '../../src/search/definition.ts'
-import { flatSettings, storesAsSent } from '../../src/search/physical.ts'
+import { flatSettings, storesAsSent } from '../../src/search/settings.ts'
 import { definitionAlias, readAlias, writeAlias } from '../../src/search/versions.ts'
 import { bookSource } from '../support/simple_source.ts'
 
