@@ -196,6 +196,14 @@ export interface Clock {
   sleep(ms: number, signal?: AbortSignal): Promise<void>
 }
 
+/** A process that was started. */
+export interface Child {
+  /** Its exit code, once it ended; null when a signal ended it. */
+  readonly ended: Promise<number | null>
+  /** Asks it to end. */
+  stop(): void
+}
+
 /** What the platform gives: files, environment, signals. */
 export interface Runtime {
   /** Which platform. */
@@ -234,6 +242,8 @@ export interface Runtime {
   readonly isTerminal: boolean
   /** Calls back on SIGINT and SIGTERM; gives the function that takes it back. */
   onStop(callback: (signal: string) => void): () => void
+  /** Starts this program once more with these arguments, and more in its environment. What it prints is not shown, its errors are. */
+  startAgain(args: readonly string[], env: Readonly<Record<string, string>>): Child
   /** Ends the process now. */
   exit(code: number): never
   /** The clock. */

@@ -5,7 +5,7 @@
 import { createRequire } from 'node:module'
 import { userInfo } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
-import type { Runtime } from '../../src/ports.ts'
+import type { Child, Runtime } from '../../src/ports.ts'
 import { monotonicClock } from '../clock.ts'
 import { loadModule } from '../node/load.ts'
 
@@ -13,6 +13,11 @@ import { loadModule } from '../node/load.ts'
 interface DenoLike {
   args: string[]
   pid: number
+  mainModule: string
+  execPath(): string
+  Command: new (program: string, options: object) => {
+    spawn(): { status: Promise<{ code: number; signal: string | null }>; kill(signal: string): void }
+  }
   exit(code: number): never
   cwd(): string
   env: { get(name: string): string | undefined }
@@ -53,6 +58,7 @@ export function denoRuntime(): Runtime {
     writeError: (text) => void deno.stderr.writeSync(encoder.encode(text)),
     isTerminal: deno.stdout.isTerminal(),
     onStop: (callback) => onStop(deno, callback),
+    startAgain: (args, env) => startAgain(deno, args, env),
     exit: (code) => deno.exit(code),
     clock: monotonicClock,
   }
@@ -60,6 +66,21 @@ export function denoRuntime(): Runtime {
   async function preload(modules: readonly string[]): Promise<void> {
     const require = createRequire(join(deno.cwd(), 'package.json'))
     for (const each of modules) await loadModule(require.resolve(each))
+  }
+}
+
+// Which permissions this process has it cannot tell; but that it may start programs, it must have been given.
+function startAgain(deno: DenoLike, args: readonly string[], env: Readonly<Record<string, string>>): Child {
+  const child = new deno.Command(deno.execPath(), {
+    args: ['run', '-A', '--no-lock', deno.mainModule, ...args],
+    env,
+    stdin: 'null',
+    stdout: 'null',
+    stderr: 'inherit',
+  }).spawn()
+  return {
+    ended: child.status.then(({ code, signal }) => signal === null ? code : null),
+    stop: () => child.kill('SIGTERM'),
   }
 }
 

@@ -2,6 +2,7 @@
  * The Node runtime.
  * @module
  */
+import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
@@ -9,7 +10,7 @@ import { hostname, userInfo } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import process from 'node:process'
 import { pathToFileURL } from 'node:url'
-import type { Runtime } from '../../src/ports.ts'
+import type { Child, Runtime } from '../../src/ports.ts'
 import { monotonicClock } from '../clock.ts'
 import { loadModule } from './load.ts'
 
@@ -37,9 +38,22 @@ export function nodeRuntime(): Runtime {
     writeError: (text) => void process.stderr.write(text),
     isTerminal: process.stdout.isTTY === true,
     onStop,
+    startAgain,
     exit: (code) => process.exit(code),
     clock: monotonicClock,
   }
+}
+
+function startAgain(args: readonly string[], env: Readonly<Record<string, string>>): Child {
+  const child = spawn(process.execPath, [...process.execArgv, process.argv[1]!, ...args], {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
+  const ended = new Promise<number | null>((resolve) => {
+    child.once('error', () => resolve(null))
+    child.once('exit', resolve)
+  })
+  return { ended, stop: () => void child.kill('SIGTERM') }
 }
 
 // A container may run under a number that has no name.

@@ -10,7 +10,7 @@ const terminalEveryMs = 100
 const plainEveryMs = 10_000
 
 /** Events that tell how far something is. */
-type ProgressEvent = 'populate:page:complete' | 'verify:page:complete'
+type ProgressEvent = 'populate:page:complete' | 'update:page:complete' | 'verify:page:complete'
 
 /** Prints progress until the returned function is called. */
 export function followProgress(

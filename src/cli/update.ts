@@ -3,24 +3,99 @@
  * @module
  */
 import type { CommandLineAction } from '@rushstack/ts-command-line'
-import { defineAction, dryRun, indexNames } from './actions.ts'
+import { ElasticUmzugError, messageOf } from '../errors.ts'
+import type { UpdateOptions } from '../commands/update.ts'
+import { defineAction, dryRun, type Given, targetFlags, targetsOf } from './actions.ts'
+import { startHelpers } from './helpers.ts'
 import { followProgress } from './progress.ts'
 import type { Session } from './session.ts'
 
-/** The command that fills versions. */
+/** Names the action that a process takes part in; set for the processes that `--workers` starts. */
+const joinsVariable = 'ELASTIC_UMZUG_JOINS'
+
+/** The command that fills versions and brings them up to date. */
 export function updateAction({ open, print, runtime, signal }: Session): CommandLineAction {
   return defineAction({
     name: 'es:update',
-    summary: 'Populates and verifies the newest version until it is ready',
+    summary: 'Fills a version until it is ready, or brings a complete one up to date',
     documentation:
-      'Populates and verifies the newest version of each index until it is ready. Started again after it was ' +
-      'stopped or killed, it goes on from its checkpoint; started on more machines, they share the work one after another.',
-    names: indexNames,
-    flags: dryRun,
-    async run({ names, flag }) {
+      'Populates and verifies the version of each index until it is ready. One that is complete is updated while it ' +
+      'serves: every row is read and written again, and documents without a row are deleted. Started again after it was ' +
+      'stopped or killed, it goes on from its checkpoint; started on more machines, they share the work.',
+    names: 'name (the version of this code), name@N, or the physical name; none means all that the config defines.',
+    flags: {
+      '--full': 'Begins anew where an interrupted update could be gone on with.',
+      ...targetFlags,
+      ...dryRun,
+    },
+    texts: {
+      '--since': 'Only rows changed since: a date, or last (the beginning of the last complete update).',
+      '--where': 'Only rows that meet a condition: a where of the model as JSON, $gt for Op.gt.',
+      '--ids': 'Only these documents: keys, separated by commas; a comma in a key is written \\,.',
+    },
+    numbers: {
+      '--workers': 'Processes on this machine that share the work. Default 1.',
+      '--batch-size': 'Most rows of a page.',
+      '--rate': 'Most documents a second of each process.',
+    },
+    async run(given) {
       const plugin = await open()
-      const end = followProgress(plugin, runtime)
-      await plugin.versions.update(names, { onLine: print, signal, dryRun: flag('--dry-run') }).finally(end)
+      const options = optionsOf(given)
+      const joins = runtime.env(joinsVariable)
+      if (joins) return void await plugin.versions.update(given.names, { ...options, joins, signal, onLine: print })
+      const helpers = startHelpers(runtime, { print, signal })
+      const ends = (['populate:page:complete', 'update:page:complete'] as const).map((event) =>
+        followProgress(plugin, runtime, event)
+      )
+      const processes = given.number('--workers') ?? 1
+      if (processes < 1) throw invalid('--workers is 0; it is at least 1')
+      const onBegin = (id: string) => helpers.start(processes - 1, { [joinsVariable]: id })
+      try {
+        await plugin.versions.update(given.names, { ...options, onBegin, signal, onLine: print })
+      } finally {
+        for (const end of ends) end()
+        await helpers.ended()
+      }
     },
   })
+}
+
+function optionsOf(given: Given): UpdateOptions {
+  const { flag, number } = given
+  const [since, where] = [one(given, '--since'), one(given, '--where')]
+  const [batchSize, rate] = [number('--batch-size'), number('--rate')]
+  const ids = given.texts('--ids').flatMap(keysIn)
+  return {
+    ...targetsOf(given),
+    full: flag('--full'),
+    dryRun: flag('--dry-run'),
+    ...(since !== undefined && { since }),
+    ...(where !== undefined && { where: parsed(where) }),
+    ...(given.texts('--ids').length > 0 && { ids }),
+    ...(batchSize !== undefined && { batchSize }),
+    ...(rate !== undefined && { rate }),
+  }
+}
+
+function one({ texts }: Given, name: string): string | undefined {
+  const values = texts(name)
+  if (values.length > 1) throw invalid(`${name} was given more than once`)
+  return values[0]
+}
+
+function parsed(where: string): unknown {
+  try {
+    return JSON.parse(where)
+  } catch (error) {
+    throw invalid(`--where is no JSON: ${messageOf(error)}`, `as in --where '{"published": true}'`)
+  }
+}
+
+/** Keys in a list with commas: `1,2` are two, `a\,b` is one. */
+export function keysIn(list: string): string[] {
+  return (list.match(/(?:\\.|[^,\\]|\\$)+/g) ?? []).map((each) => each.replaceAll('\\,', ','))
+}
+
+function invalid(what: string, next: string = 'npx umzug es:update --help'): ElasticUmzugError {
+  return new ElasticUmzugError('COMMAND_INVALID', `${what}.`, { next })
 }

@@ -7,13 +7,12 @@ import { converge, type Converged } from '../search/lifecycle.ts'
 import type { Version } from '../search/versions.ts'
 import { type ActivateOptions, activateVersions } from './activate.ts'
 import type { Base, Run } from './base.ts'
-import type { ChangeOptions } from './change.ts'
 import { type CreateOptions, createVersions } from './create.ts'
 import { fillRecorded } from './fill.ts'
 import { listStatus, type VersionStatus } from './list.ts'
 import { lookNow } from './look.ts'
 import { commandsOff } from './off.ts'
-import { updateVersions } from './update.ts'
+import { type UpdateOptions, updateVersions } from './update.ts'
 import { type Verified, type VerifyOptions, verifyVersions } from './verify.ts'
 
 /** The commands on index versions. */
@@ -22,8 +21,12 @@ export interface IndexCommands {
   list(): Promise<VersionStatus[]>
   /** Creates a version for each named definition (default: all) that has none. */
   create(names?: readonly string[], options?: CreateOptions): Promise<Version[]>
-  /** Populates and verifies the newest version of each named definition (default: all); goes on where a killed run stopped. */
-  update(names?: readonly string[], options?: ChangeOptions): Promise<Version[]>
+  /**
+   * Fills the version of each named definition (default: all) until it is ready; one that is complete is refreshed while it
+   * serves: every row is read and written again, and documents without a row are deleted. `name@N`, physical names and the
+   * options choose other versions, and some of the rows. Goes on where it was stopped or killed.
+   */
+  update(names?: readonly string[], options?: UpdateOptions): Promise<Version[]>
   /** Points the alias at `name` (its newest complete version), `name@N` or a physical name. Default: all definitions. */
   activate(targets?: readonly string[], options?: ActivateOptions): Promise<Version[]>
   /**

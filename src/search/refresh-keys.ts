@@ -53,7 +53,7 @@ async function* allKeys(
 }
 
 async function tableKeys(db: Db, dependency: Dependency, cursor: string | null, size: number): Promise<string[]> {
-  const { allKeys, prefix = '' } = dependency as Dependency & { prefix?: string }
+  const { allKeys, prefix = '' } = dependency
   const after = cursor === null ? null : cursor.slice(prefix.length)
   const sql = `SELECT k.key FROM (SELECT $1::jsonb AS changed) c, LATERAL (${allKeys}) k`
   const rows = await db.query<{ key: string }>(sql, ['[]', after, size])
@@ -64,4 +64,11 @@ async function* givenKeys(keys: readonly string[], { after }: KeysAt, size: numb
   for (let at = after === null ? 0 : Number(after); at < keys.length; at += size) {
     yield { keys: keys.slice(at, at + size), at: { table: 0, after: String(at + size) } }
   }
+}
+
+/** Number of the chosen rows. */
+export async function countKeys(db: Db, source: Source, rows: Rows): Promise<number> {
+  let count = 0
+  for await (const { keys } of keysOf(db, source, rows, null, 10_000)) count += keys.length
+  return count
 }

@@ -15,7 +15,7 @@ import { documentVersions } from './keys.ts'
 import type { LifecycleDeps } from './lifecycle.ts'
 import { createThrottle } from './load.ts'
 import { keysOf } from './refresh-keys.ts'
-import { interrupted, type RefreshState, type Rows } from './refresh-state.ts'
+import { interrupted, type RefreshState, type Rows, storable } from './refresh-state.ts'
 import { settledMoment } from './since.ts'
 import { abortedKeys, retryAborted, type Version } from './versions.ts'
 
@@ -68,7 +68,7 @@ export async function refreshVersion(
       }
       await flow.written(0)
       Object.assign(state, { read: true })
-      await action.checkpoint(flow.state())
+      await action.checkpoint(stored(state))
     }
     if (options.rows.kind === 'all') await removeGone(deps, version, flow, state)
     await flow.written(0)
@@ -91,7 +91,7 @@ async function begin(
   const found = anew ? undefined : await interrupted(store, version.physical, rows)
   if (found) {
     deps.onLine(`${version.physical}: goes on where action ${found.id} stopped, after ${found.state.attempted} rows`)
-    await action.checkpoint(found.state)
+    await action.checkpoint(stored(found.state))
     return found.state
   }
   const from = await settledMoment(store.db)
@@ -99,8 +99,12 @@ async function begin(
   const number = await drawNumber(store)
   const whole = rows.kind === 'all' || rows.kind === 'captured' || rows.isLast === true
   const state: RefreshState = { from, whole, number, rows, at: null, attempted: 0, read: false }
-  await action.checkpoint(state)
+  await action.checkpoint(stored(state))
   return state
+}
+
+function stored(state: RefreshState): object {
+  return { ...state, rows: storable(state.rows) }
 }
 
 async function now(db: Queryable): Promise<string> {
@@ -113,7 +117,6 @@ interface Flow {
   send(keys: readonly string[], state: RefreshState): Promise<void>
   /** Waits until at most so many keys wait. */
   written(most: number): Promise<void>
-  state(): RefreshState
 }
 
 function createFlow(
@@ -144,7 +147,7 @@ function createFlow(
       action.count('attempted', keys.length)
       await store.db.transaction(async (tx) => {
         await deps.enqueue(tx, version.id, keys)
-        await action.checkpoint(state, tx)
+        await action.checkpoint(stored(state), tx)
       })
       await flow.written(keys.length)
     },
@@ -157,7 +160,6 @@ function createFlow(
         await clock.sleep(pauseMs, signal)
       }
     },
-    state: () => state,
   }
   return flow
 }
