@@ -6,7 +6,7 @@ import type { CommandLineAction } from '@rushstack/ts-command-line'
 import type { Verified } from '../commands/verify.ts'
 import { messageOf } from '../errors.ts'
 import type { ElasticUmzug } from '../plugin.ts'
-import { defineAction } from './actions.ts'
+import { defineAction, targetFlags, targetsOf } from './actions.ts'
 import { followProgress } from './progress.ts'
 import type { Session } from './session.ts'
 
@@ -22,16 +22,24 @@ export function verifyAction({ open, print, signal, runtime }: Session): Command
       'name (its active version), name@N, or the physical name; none means every complete version that this code ' +
       'has the definition of.',
     flags: {
+      ...targetFlags,
+      '--full': 'Begins anew; without it, a comparison that was stopped or killed is gone on with.',
       '--repair': 'Writes what differs anew. After a restore or failover it makes index and rows equal again.',
       '--json': 'Prints JSON.',
     },
-    async run({ names, flag }) {
+    numbers: { '--sample': 'Compares the counts, and so many documents and rows at random (1 to 10000).' },
+    async run(given) {
+      const { names, flag, number } = given
+      const sample = number('--sample')
       const plugin = await open()
       const asJson = flag('--json')
       const results: Verified[] = []
       const end = asJson ? () => {} : followProgress(plugin, runtime, 'verify:page:complete')
       try {
         await plugin.versions.verify(names, {
+          ...targetsOf(given),
+          ...(sample !== undefined && { sample }),
+          full: flag('--full'),
           repair: flag('--repair'),
           signal,
           onResult: (result) => void results.push(result),

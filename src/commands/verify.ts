@@ -3,25 +3,30 @@
  * @module
  */
 import { ElasticUmzugError, messageOf } from '../errors.ts'
-import { markNow } from '../queue/changes.ts'
-import { drain } from '../queue/drain.ts'
-import { enqueue } from '../queue/pending.ts'
-import type { Source } from '../ports.ts'
 import { type Difference, faultOf } from '../search/compare.ts'
 import { highestMarked } from '../search/marker.ts'
-import { findVersion } from '../search/lifecycle.ts'
+import { readIndexes } from '../search/marker-search.ts'
 import { assertPhysical, checkCluster, countDocuments, storesAsSent } from '../search/physical.ts'
-import { type CheckDeps, type Checked, checkVersion, type Faults, sumOf } from '../search/repair.ts'
+import { type Checked, checkVersion, type Faults, nothingFound, sumOf } from '../search/repair.ts'
 import { clearSuspicions, momentNow, sinceNoted } from '../search/suspicions.ts'
-import { isComplete, isMadeFrom, listVersions, type Version } from '../search/versions.ts'
+import type { TargetOptions } from '../search/targets.ts'
+import { interruptedVerify, type VerifyState } from '../search/verify-state.ts'
+import type { Version } from '../search/versions.ts'
 import { checkSchema } from '../store/schema.ts'
 import type { Base, CommandOptions, Run } from './base.ts'
+import { checkDeps } from './check.ts'
 import { lookNow } from './look.ts'
+import { assertSampled, verifySample } from './verify-sample.ts'
+import { type Target, verifyTargets } from './verify-targets.ts'
 
 /** Options of `verify`. */
-export interface VerifyOptions extends CommandOptions {
+export interface VerifyOptions extends CommandOptions, TargetOptions {
   /** True writes what differs anew, and lifts the document clock where documents are ahead of it. */
   repair?: boolean
+  /** Compares the counts, and so many documents and rows at random, from 1 to 10,000; without it, all of them. */
+  sample?: number
+  /** Begins anew, where a comparison was stopped or killed; default: goes on with it. */
+  full?: boolean
   /** Gets the result of each version, also when the whole ends in `VERIFY_FAILED`. */
   onResult?: (result: Verified) => void
 }
@@ -36,6 +41,8 @@ export interface Verified {
   physical: string
   /** Pages of both sides were compared with so many documents and rows in them. */
   compared: number
+  /** True when it was a sample. */
+  sampled: boolean
   /** Differences that were made equal, by what was wrong. */
   repaired: Faults
   /** Differences that there are still. */
@@ -48,23 +55,18 @@ export interface Verified {
   lifted: boolean
 }
 
-/** A version with the source that this code has for it. */
-interface Target {
-  version: Version
-  source: Source
-}
-
 /**
  * Compares every document of the chosen versions with what the source gives now, while writes go on: `name` is the active
  * version, `name@N` and physical names any complete one; by default all that this code has the definition of. What is on
- * its way through the queue is no difference. Two at once are safe; a killed run leaves nothing behind but keys in the
- * queue. Throws `VERIFY_FAILED` when differences remain, and `STOPPED` at the signal.
+ * its way through the queue is no difference. Two at once are safe; a killed run leaves keys in the queue and a checkpoint,
+ * from which the next one goes on within a day. Throws `VERIFY_FAILED` when differences remain, and `STOPPED` at the signal.
  */
 export async function verifyVersions(
   base: Base,
   targets: readonly string[] = [],
   options: VerifyOptions = {},
 ): Promise<Verified[]> {
+  assertSampled(options)
   await checkSchema(base.store)
   const name = options.repair ? 'es:verify --repair' : 'es:verify'
   const about = targets.length > 0 ? { target: targets.join(' ') } : {}
@@ -72,8 +74,9 @@ export async function verifyVersions(
     await checkCluster(base.needSearch())
     if (options.repair) await awaitStragglers(base, run)
     const results: Verified[] = []
-    for (const each of await chosen(base, run, targets)) {
-      results.push(await verifyOne(base, run, each, options))
+    for (const each of await verifyTargets(base, run, targets, targetOptions(options))) {
+      const about = { action: name, target: each.version.physical }
+      results.push(await run.part(about, (part) => verifyOne(base, part, each, options)))
       options.onResult?.(results[results.length - 1]!)
     }
     assertEqual(results, options)
@@ -92,69 +95,62 @@ async function awaitStragglers(base: Base, { signal, say }: Run): Promise<void> 
   await clock.sleep(leaseMs - sinceMs, signal)
 }
 
-async function chosen(base: Base, run: Run, targets: readonly string[]): Promise<Target[]> {
-  if (targets.length === 0) return await served(base, run)
-  const found: Target[] = []
-  for (const each of targets) found.push(await targetOf(base, each))
-  return found
+function targetOptions({ all, allActive, latest, older, newer }: VerifyOptions): TargetOptions {
+  return Object.fromEntries(Object.entries({ all, allActive, latest, older, newer }).filter(([, given]) => given))
 }
 
-// One that was given up gets no changes any more: it differs, and that is known.
-const isKept = (version: Version) => isComplete(version) && version.abandonedAt === null
-
-async function served(base: Base, { say }: Run): Promise<Target[]> {
-  const versions = (await listVersions(base.store, base.prefix)).filter(isKept)
-  for (const each of versions) if (!sourceOf(base, each)) say(`${each.physical}: left out, ${unknownHere}`)
-  if (versions.length === 0) say('there are no complete index versions')
-  return versions.flatMap((version) => {
-    const source = sourceOf(base, version)
-    return source ? [{ version, source }] : []
-  })
-}
-
-const unknownHere = 'this code does not have the definition that it was made from'
-
-async function targetOf(base: Base, target: string): Promise<Target> {
-  const versions = await listVersions(base.store, base.prefix)
-  const active = versions.find((each) => each.index === target && each.state === 'active')
-  const version = active ?? await findVersion(base, target)
-  if (!isKept(version)) {
-    const state = version.abandonedAt === null ? version.state : 'given up'
-    throw new ElasticUmzugError('VERSION_NOT_READY', `${version.physical} is ${state}, not complete.`, {
-      next: `npx umzug es:update ${version.index}`,
-    })
-  }
-  const source = sourceOf(base, version)
-  if (source) return { version, source }
-  throw new ElasticUmzugError('DEFINITION_UNKNOWN', `${version.physical} cannot be verified here: ${unknownHere}.`, {
-    next: 'run the command with that code, or name another version: npx umzug es:list',
-  })
-}
-
-function sourceOf({ definitions }: Base, version: Version): Source | undefined {
-  return definitions.find((each) => isMadeFrom(version, each))?.source
-}
-
-async function verifyOne(base: Base, run: Run, { version, source }: Target, options: VerifyOptions): Promise<Verified> {
-  const { store } = base
+async function verifyOne(base: Base, run: Run, target: Target, options: VerifyOptions): Promise<Verified> {
+  const { version } = target
   await assertPhysical(base.needSearch(), version)
-  const began = await momentNow(store)
-  const repair = options.repair ?? false
   const contents = storesAsSent(version.definition)
   if (!contents) {
     run.say(`${version.physical}: its definition changes what is stored, so keys are compared, not contents`)
   }
-  const progress = await followed(base, version)
+  const { sample } = options
+  const { compared, ...checked } = sample === undefined
+    ? await verifyWhole(base, run, target, { contents, options })
+    : await verifySample(base, run, target, { contents, size: sample })
+  run.action.count('compared', compared)
+  const { index, number, physical } = version
+  run.say(`${physical}: ${told(checked)}`)
+  return { index, version: number, physical, compared, sampled: sample !== undefined, ...checked }
+}
+
+async function verifyWhole(
+  base: Base,
+  run: Run,
+  { version, source }: Target,
+  { contents, options }: { contents: boolean; options: VerifyOptions },
+): Promise<Checked & { compared: number }> {
+  const { store } = base
+  const repair = options.repair ?? false
+  const state = await stateOf(base, run, version, { repair, contents, full: options.full ?? false })
+  const progress = await followed(base, version, state.compared)
   const checked = await checkVersion(checkDeps(base, run, true), version, source, {
     contents,
     repair,
     highest: repair ? await highestDrawn(base, run) : undefined,
+    from: state.position ? { position: state.position, checked: state.checked } : undefined,
     onPage: (size) => Promise.resolve(progress.add(size)),
+    onPosition: (position, checked) =>
+      run.action.checkpoint({ ...state, position, checked, compared: progress.total() } satisfies VerifyState),
   })
-  if (repair && isEqual(checked)) await clearSuspicions(store, version.id, began)
-  const { index, number, physical } = version
-  run.say(`${physical}: ${told(checked)}`)
-  return { index, version: number, physical, compared: progress.total(), ...checked }
+  if (repair && isEqual(checked)) await clearSuspicions(store, version.id, state.began)
+  return { ...checked, compared: progress.total() }
+}
+
+// Where to begin: at the checkpoint of one that was stopped or killed, or at the beginning.
+async function stateOf(
+  { store, needSearch }: Base,
+  { say }: Run,
+  { physical }: Version,
+  { repair, contents, full }: { repair: boolean; contents: boolean; full: boolean },
+): Promise<VerifyState> {
+  const uuid = (await readIndexes(needSearch(), [physical]))[physical] ?? ''
+  const verify = { uuid, repair, contents }
+  const begun = full ? undefined : await interruptedVerify(store, physical, verify)
+  if (begun) say(`${physical}: goes on where a comparison was stopped, behind ${begun.compared} documents and rows`)
+  return begun ?? { verify, position: null, checked: nothingFound(), compared: 0, began: await momentNow(store) }
 }
 
 // Without it the documents tell, but for those that were deleted.
@@ -168,23 +164,13 @@ async function highestDrawn(base: Base, { say }: Run): Promise<bigint | undefine
   }
 }
 
-/** What checking a version takes of the queue and of the run; `work` false leaves the writing to others. */
-export function checkDeps(base: Base, { signal, say }: Run, work: boolean): CheckDeps {
-  const options = base.workerOptions()
-  return {
-    ...options,
-    signal,
-    onLine: say,
-    drain: ({ id }) => drain(options, { versionIds: [id], work, signal }),
-    // The mark comes first: whoever drains from now on waits for these keys.
-    enqueue: async (versionId, keys) =>
-      await enqueue(base.store, versionId, keys, { origin: await markNow(base.store), madeAt: 'now' }),
-  }
-}
-
-async function followed(base: Base, version: Version): Promise<{ add(size: number): void; total(): number }> {
+async function followed(
+  base: Base,
+  version: Version,
+  before: number,
+): Promise<{ add(size: number): void; total(): number }> {
   const documents = await countDocuments(base.needSearch(), version.physical) ?? 0
-  let total = 0
+  let total = before
   return {
     add(size) {
       total += size

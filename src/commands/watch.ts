@@ -9,8 +9,9 @@ import { checkVersion } from '../search/repair.ts'
 import { forgetCheck, type IdCheck, waitingChecks } from '../search/restart.ts'
 import { openSession } from '../store/lock.ts'
 import type { Base } from './base.ts'
+import { finishDrops } from './finish-drops.ts'
 import { look } from './look.ts'
-import { checkDeps } from './verify.ts'
+import { checkDeps } from './check.ts'
 
 /** What runs beside a worker. */
 export interface Watch {
@@ -63,6 +64,8 @@ export function watchSearch(base: Base): Watch {
 }
 
 async function step(base: Base, dueMs: number, signal: AbortSignal): Promise<void> {
+  // What cannot be deleted now is tried again, and keeps nobody from looking.
+  await finishDrops(base).catch((error) => base.emitter.emit('search:watch:failed', { error }))
   await look(base, dueMs)
   if (!signal.aborted) await checkIds(base, signal)
 }

@@ -31,21 +31,83 @@ export async function* documentVersions(
   name: string,
   size: number = 1_000,
 ): AsyncGenerator<Numbered[]> {
-  await refresh(search, name)
-  const path = `/${encodeURIComponent(name)}/_pit`
-  const opened = await search.request<{ id: string }>({ method: 'POST', path, query: { keep_alive: keepAlive } })
-  assertAnswer(opened.status, opened.body, `a point in time of ${name}`)
-  const { id } = opened.body
+  const reader = await openReader(search, name)
   try {
-    let after: unknown[] | undefined
-    for (;;) {
-      const hits = await nextHits(search, { id, size, after })
-      if (hits.length > 0) yield hits.map(({ _id: key, _version: version }) => ({ key, version }))
-      if (hits.length < size) return
-      after = hits[hits.length - 1]!.sort
+    yield* pagesOf(search, { reader, size })
+  } finally {
+    await closeReader(search, reader)
+  }
+}
+
+/** A fraction of the documents that can be read again and again, although others may have changed meanwhile. */
+export interface Window {
+  /** The first sequence number in it. */
+  from: number
+  /** The first sequence number behind it. */
+  upTo: number
+}
+
+/** Most windows of an index, and the least number of sequence numbers in one. */
+const windows = { most: 1_000, least: 50_000 }
+
+/**
+ * Keys and versions of every document that was written before the call, in pages; `from` leaves out those that were
+ * written before it, by their sequence number. Behind each window comes a page with `next`: from there another call goes on,
+ * because a document keeps its number until it is written again.
+ */
+export async function* documentsFrom(
+  search: SearchClient,
+  name: string,
+  from: number,
+): AsyncGenerator<{ documents: Numbered[]; next?: number }> {
+  const reader = await openReader(search, name)
+  try {
+    const end = await sequenceEnd(search, reader)
+    const step = Math.max(windows.least, Math.ceil(end / windows.most))
+    for (let at = from; at < end; at += step) {
+      const upTo = Math.min(at + step, end)
+      for await (const documents of pagesOf(search, { reader, size: 1_000, window: { from: at, upTo } })) {
+        yield { documents }
+      }
+      yield { documents: [], next: upTo }
     }
   } finally {
-    await search.request({ method: 'DELETE', path: '/_pit', body: { id } }).catch(() => {})
+    await closeReader(search, reader)
+  }
+}
+
+// Opens a point in time of what was written before the call.
+async function openReader(search: SearchClient, name: string): Promise<string> {
+  await refresh(search, name)
+  const path = `/${encodeURIComponent(name)}/_pit`
+  const { status, body } = await search.request<{ id: string }>({
+    method: 'POST',
+    path,
+    query: { keep_alive: keepAlive },
+  })
+  assertAnswer(status, body, `a point in time of ${name}`)
+  return body.id
+}
+
+async function closeReader(search: SearchClient, reader: string): Promise<void> {
+  await search.request({ method: 'DELETE', path: '/_pit', body: { id: reader } }).catch(() => {})
+}
+
+async function sequenceEnd(search: SearchClient, reader: string): Promise<number> {
+  const [last] = await hitsOf(search, { reader, size: 1, sort: [{ _seq_no: 'desc' }] })
+  return last ? Number(last.sort[0]) + 1 : 0
+}
+
+async function* pagesOf(
+  search: SearchClient,
+  { reader, size, window }: { reader: string; size: number; window?: Window },
+): AsyncGenerator<Numbered[]> {
+  let after: unknown[] | undefined
+  for (;;) {
+    const hits = await hitsOf(search, { reader, size, sort: [{ _shard_doc: 'asc' }], after, window })
+    if (hits.length > 0) yield hits.map(({ _id: key, _version: version }) => ({ key, version }))
+    if (hits.length < size) return
+    after = hits[hits.length - 1]!.sort
   }
 }
 
@@ -55,10 +117,15 @@ interface Hit {
   sort: unknown[]
 }
 
-async function nextHits(
-  search: SearchClient,
-  { id, size, after }: { id: string; size: number; after: unknown[] | undefined },
-): Promise<Hit[]> {
+interface Asked {
+  reader: string
+  size: number
+  sort: object[]
+  after?: unknown[] | undefined
+  window?: Window | undefined
+}
+
+async function hitsOf(search: SearchClient, { reader, size, sort, after, window }: Asked): Promise<Hit[]> {
   const { status, body } = await search.request<{ hits: { hits: Hit[] } }>({
     method: 'POST',
     path: '/_search',
@@ -69,8 +136,9 @@ async function nextHits(
       _source: false,
       version: true,
       track_total_hits: false,
-      pit: { id, keep_alive: keepAlive },
-      sort: [{ _shard_doc: 'asc' }],
+      pit: { id: reader, keep_alive: keepAlive },
+      sort,
+      ...(window ? { query: { range: { _seq_no: { gte: window.from, lt: window.upTo } } } } : {}),
       ...(after ? { search_after: after } : {}),
     },
   })

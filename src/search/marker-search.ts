@@ -124,7 +124,8 @@ interface Node {
 /** Names in one path: a line of a request may have 4,096 bytes, a name 255. */
 const namesAtOnce = 12
 
-async function readIndexes(search: SearchClient, names: readonly string[]): Promise<Record<string, string>> {
+/** Ids of those of some indexes that there are, by name: an index that was made anew has another one. */
+export async function readIndexes(search: SearchClient, names: readonly string[]): Promise<Record<string, string>> {
   const found: Record<string, string> = {}
   for (let at = 0; at < names.length; at += namesAtOnce) {
     const { status, body } = await search.request<Record<string, { settings?: { index?: { uuid?: string } } }>>({

@@ -11,7 +11,7 @@ import type { Clock, SearchClient, Source } from '../ports.ts'
 import type { Store } from '../store/store.ts'
 import { liftClock, peekNumber } from './clock.ts'
 import { type Comparison, confirmed, type Difference, type Fault } from './compare.ts'
-import { differences } from './compare-pages.ts'
+import { differences, type Position } from './compare-pages.ts'
 import type { Version } from './versions.ts'
 
 /** What checking needs. */
@@ -39,6 +39,10 @@ export interface CheckOptions {
   highest?: bigint | undefined
   /** Called after every page with the number of documents or rows in it. */
   onPage(size: number): Promise<void>
+  /** Where an interrupted run of the same stopped; default: at the beginning. */
+  from?: { position: Position; checked: Checked } | undefined
+  /** Called now and then with a place to go on from; with null when it has to begin anew. */
+  onPosition?(position: Position | null, checked: Checked): Promise<void>
 }
 
 /** Numbers of differences. */
@@ -68,7 +72,7 @@ export async function checkVersion(
   options: CheckOptions,
 ): Promise<Checked> {
   const { store, search } = deps
-  const checked = nothingFound()
+  const checked = structuredClone(options.from?.checked ?? nothingFound())
   const numbers = await watchNumbers(store)
   const comparison: Comparison = {
     store,
@@ -85,14 +89,17 @@ export async function checkVersion(
   if (options.repair && options.highest !== undefined) await liftOver(deps, checked, options.highest)
   // Before the index is opened: its reader waits at every drain, and would not outlast a long backlog.
   await comparison.drain()
-  for (let again = true; again;) {
+  let position = options.from?.position
+  while (await pass(deps, comparison, { ...options, position }, numbers, checked)) {
+    position = undefined
     Object.assign(checked, { remaining: noFaults(), first: [], ahead: 0 })
-    again = await pass(deps, comparison, options, numbers, checked)
+    await options.onPosition?.(null, checked)
   }
   return checked
 }
 
-function nothingFound(): Checked {
+/** The result where nothing was found yet. */
+export function nothingFound(): Checked {
   return { repaired: noFaults(), remaining: noFaults(), first: [], ahead: 0, lifted: false }
 }
 
@@ -110,7 +117,7 @@ export function sumOf(faults: Faults): number {
 async function pass(
   deps: CheckDeps,
   comparison: Comparison,
-  options: CheckOptions,
+  options: CheckOptions & { position: Position | undefined },
   numbers: Numbers,
   checked: Checked,
 ): Promise<boolean> {
@@ -122,9 +129,11 @@ async function pass(
     if (!options.repair) checked.ahead += ahead
     else if (await liftOver(deps, checked, highest)) isLifted = true
   }
-  for await (const part of differences(comparison, onPage)) {
-    const left = options.repair ? await mend(deps, comparison, part) : part
-    count(checked, part, left)
+  for await (const { found, position } of differences(comparison, { from: options.position, onPage })) {
+    const left = options.repair ? await mend(deps, comparison, found) : found
+    count(checked, found, left)
+    // Once the clock was lifted, all is compared anew.
+    if (position && !isLifted) await options.onPosition?.(position, checked)
   }
   return isLifted
 }
@@ -147,7 +156,7 @@ async function mend(deps: CheckDeps, comparison: Comparison, part: readonly Diff
 function assertGoing({ signal }: CheckDeps, { physical }: Version): void {
   if (!signal?.aborted) return
   throw new ElasticUmzugError('STOPPED', `Comparing ${physical} was stopped.`, {
-    next: 'run the same command again; it begins anew, and what was repaired stays so',
+    next: 'run the same command again; it goes on from its checkpoint',
   })
 }
 

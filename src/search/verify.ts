@@ -34,15 +34,8 @@ const shown = 5
  * Throws `VERIFY_FAILED` with their names.
  */
 export async function verify(deps: VerifyDeps, version: Version, source: Source): Promise<Counts> {
-  let counts: Counts = { rows: 0, documents: 0 }
-  for (let tried = 1; tried <= tries; tried++) {
-    await deps.drain()
-    await refresh(deps.search, version.physical)
-    const documents = await countDocuments(deps.search, version.physical) ?? 0
-    counts = { documents, rows: await source.count(deps.store.db) }
-    if (counts.rows === counts.documents) return counts
-    await deps.clock.sleep(100 * tried)
-  }
+  const counts = await countBoth(deps, version, source)
+  if (counts.rows === counts.documents) return counts
   const faults = await differingKeys(deps, version, source)
   if (faults.length === 0) return counts
   const first = faults.map((each) => `\n  ${each.key}: ${faultOf(each)}`).join('')
@@ -53,13 +46,25 @@ export async function verify(deps: VerifyDeps, version: Version, source: Source)
   )
 }
 
+/** Counts rows and documents, three times at most, until the numbers agree: rows are written between the two counts. */
+export async function countBoth(deps: VerifyDeps, version: Version, source: Source): Promise<Counts> {
+  for (let tried = 1;; tried++) {
+    await deps.drain()
+    await refresh(deps.search, version.physical)
+    const documents = await countDocuments(deps.search, version.physical) ?? 0
+    const rows = await source.count(deps.store.db)
+    if (rows === documents || tried === tries) return { rows, documents }
+    await deps.clock.sleep(100 * tried)
+  }
+}
+
 // The first ones are enough to tell that something is wrong.
 async function differingKeys(deps: VerifyDeps, version: Version, source: Source): Promise<Difference[]> {
   const { store, search, drain } = deps
   const comparison = { store, search, version, source, contents: false, drain }
   const found: Difference[] = []
-  for await (const part of differences(comparison, () => Promise.resolve())) {
-    found.push(...part)
+  for await (const part of differences(comparison, { onPage: () => Promise.resolve() })) {
+    found.push(...part.found)
     if (found.length >= shown) break
   }
   return found.slice(0, shown)

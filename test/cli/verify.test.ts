@@ -1,6 +1,7 @@
 import { expect } from 'chai'
+import { startKillProxy } from '../support/kill_proxy.ts'
 import { createLibrary, type Library, told } from '../support/library.ts'
-import { waitFor } from '../support/world.ts'
+import { killTree, waitFor } from '../support/world.ts'
 
 describe('umzug es:verify', function () {
   this.timeout(120_000)
@@ -59,6 +60,54 @@ describe('umzug es:verify', function () {
     expect(ended.code, told(ended)).to.equal(130)
     expect(ended.stderr).to.include('error STOPPED')
     await library.sql('DELETE FROM elastic_umzug.pending')
+  })
+
+  it('goes on where a killed one stopped, with what that one found', async () => {
+    await library.sql(`INSERT INTO books (title, created_at, updated_at)
+      SELECT 'many ' || n, now(), now() FROM generate_series(1, 10600) n`)
+    await library.done(['es:verify', '--repair', 'books'])
+    const [{ id }] = await library.sql<{ id: string }>(
+      `SELECT id FROM books WHERE published AND deleted_at IS NULL ORDER BY id LIMIT 1`,
+    ) as [{ id: string }]
+    await tamper(id)
+    let rows = 0
+    let late: () => void = () => {}
+    const reached = new Promise<void>((resolve) => late = resolve)
+    const proxy = await startKillProxy(library.elasticsearchUrl, ({ path }) => {
+      // Behind 10 pages of rows there is a checkpoint; the 12th asks for more after it was stored.
+      if (!path.includes('_mget') || ++rows < 14) return true
+      late()
+      return false
+    })
+    try {
+      const child = library.start(['es:verify', 'books'], { ELASTICSEARCH_URL: proxy.url })
+      await Promise.race([reached, child.ended])
+      await killTree(child)
+    } finally {
+      await proxy.stop()
+    }
+    const again = await library.cli(['es:verify', 'books'])
+    expect(again.code, told(again)).to.equal(1)
+    expect(again.stdout).to.match(/books-1: goes on where a comparison was stopped, behind \d{5} documents and rows/)
+    expect(again.stderr).to.contain(`${id}: its document is not what its row gives`)
+    const full = await library.cli(['es:verify', 'books', '--full'])
+    expect(full.stdout, 'the one before had ended').not.to.include('goes on where')
+    await library.done(['es:verify', 'books', '--repair'])
+  })
+
+  it('compares a sample, and refuses one of nothing', async () => {
+    const [sampled] = JSON.parse(await library.done(['es:verify', 'books', '--sample', '500', '--json']))
+    expect(sampled).to.include({ sampled: true, index: 'books' })
+    expect(sampled.compared).to.be.within(600, 1_500)
+    await library.client.deleteByQuery({ index: index(), query: { match_all: {} }, refresh: true })
+    const failed = await library.cli(['es:verify', 'books', '--sample', '500'])
+    expect(failed.code).to.equal(1)
+    expect(failed.stdout).to.match(/books-1: 0 documents, \d{5} rows: they differ/)
+    expect(failed.stderr).to.match(/\d+ missing/)
+    for (const wrong of [['--sample', '0'], ['--sample', '10001'], ['--sample', '5', '--repair']]) {
+      const refused = await library.cli(['es:verify', ...wrong])
+      expect(refused.code, wrong.join(' ')).to.equal(2)
+    }
   })
 
   it('refuses what there is not', async () => {

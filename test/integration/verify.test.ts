@@ -215,8 +215,8 @@ describe('es:verify', () => {
   it('repairs thousands, in parts', async () => {
     await core.sql(`INSERT INTO books (id, title) SELECT n, 'late ' || n FROM generate_series(10001, 12200) n`)
     const found: number[] = []
-    for await (const part of differences(comparison({ contents: false }), () => Promise.resolve())) {
-      found.push(part.length)
+    for await (const part of differences(comparison({ contents: false }), { onPage: () => Promise.resolve() })) {
+      found.push(part.found.length)
     }
     expect(found.length).to.be.greaterThan(1)
     expect(found.reduce((sum, each) => sum + each, 0)).to.equal(2_200)
