@@ -8,6 +8,7 @@ import type { Emitter } from '../events.ts'
 import type { Clock, Documents, SearchClient, Source } from '../ports.ts'
 import { deadlineOf, deleteLine, isLoad, isShut, isUncertain, type Refusal, sendBulk } from '../search/bulk.ts'
 import { drawNumber } from '../search/clock.ts'
+import { isPiped } from '../search/settings.ts'
 import { type Version, writeAlias } from '../search/versions.ts'
 import type { Store } from '../store/store.ts'
 import { claim, type Claimed, release, settle } from './pending.ts'
@@ -103,7 +104,7 @@ async function write(deps: ProcessDeps, served: Served, batch: Read): Promise<Ba
   // Rule 5: past the deadline somebody else may hold these keys: sending now could bring a deleted document back.
   if (timeLeft < 1) return { ...result, trouble: await giveUp(deps, served, batch) }
   if (body === '') return { ...result, ...await finish(deps, served, batch, []) }
-  const outcome = await sendBulk(deps.search, writeAlias(served.version), body, timeLeft)
+  const outcome = await sendBulk(deps.search, writeAlias(served.version), body, timeLeft, isPiped(served.version))
   // Rule 6: without an answer the request may still arrive, so the claim is left to run out, and nobody may take its keys
   // before.
   if (outcome.kind === 'unanswered') return { ...result, trouble: unanswered(deps, served, batch, outcome.reason) }

@@ -34,8 +34,9 @@ export function isShut({ status, type }: Refusal): boolean {
 }
 
 /** Whether a line may have been written, or still be, although an error came back for it. */
-export function isUncertain({ status }: Refusal): boolean {
-  return status >= 500
+export function isUncertain({ status, type }: Refusal): boolean {
+  // A processor of an ingest pipeline failed: the document was not sent on to its shard.
+  return status >= 500 && !type.endsWith('processor_exception')
 }
 
 /** What came of a bulk request. */
@@ -52,7 +53,7 @@ interface BulkBody {
   errors?: boolean
   items?: Record<
     string,
-    { status: number; error?: { type?: string; reason?: string; caused_by?: { reason?: string } } }
+    { status: number; result?: string; error?: { type?: string; reason?: string; caused_by?: { reason?: string } } }
   >[]
   error?: { reason?: string } | string
 }
@@ -61,23 +62,31 @@ const fields = 'errors,error,items.*.status,items.*.error.type,items.*.error.rea
 
 /**
  * Sends one bulk request to an alias, once (rule 5 of the protocol: no retries); `timeoutMs` is all the time it has, here
- * and in the cluster.
+ * and in the cluster. Where documents go through ingest pipelines (`isPiped`), one that they drop counts as refused: the
+ * document from before is still there.
  */
 export async function sendBulk(
   search: SearchClient,
   alias: string,
   body: string,
   timeoutMs: number,
+  isPiped: boolean = false,
 ): Promise<BulkOutcome> {
   try {
     const { status, body: answer } = await search.request<BulkBody>({
       method: 'POST',
       path: `/${encodeURIComponent(alias)}/_bulk`,
-      query: { require_alias: true, timeout: `${Math.floor(timeoutMs)}ms`, filter_path: fields },
+      query: {
+        require_alias: true,
+        timeout: `${Math.floor(timeoutMs)}ms`,
+        filter_path: isPiped ? `${fields},items.*.result` : fields,
+      },
       body,
       timeoutMs,
     })
-    if (status === 200 && answer.items) return { kind: 'answered', refusals: answer.errors ? refusalsOf(answer) : [] }
+    if (status === 200 && answer.items) {
+      return { kind: 'answered', refusals: answer.errors || isPiped ? refusalsOf(answer) : [] }
+    }
     const reason = `${status} ${reasonOf(answer)}`.trim()
     // Rule 6: a server error may come from something in between that gave up waiting while the cluster goes on.
     return status >= 500 || status < 400 ? { kind: 'unanswered', reason } : { kind: 'refused', status, reason }
@@ -87,9 +96,12 @@ export async function sendBulk(
   }
 }
 
+const dropped = 'the ingest pipeline of the index dropped the document'
+
 function refusalsOf({ items = [] }: BulkBody): Refusal[] {
   return items.flatMap((item, position) => {
     const result = Object.values(item)[0]
+    if (result?.result === 'noop') return [{ position, status: 400, type: 'dropped', reason: dropped }]
     // Rule 6: 409 is a success: somebody with a higher number was there first, and what it read is newer.
     if (!result?.error || result.status === 409) return []
     const { type = '', reason = '', caused_by } = result.error

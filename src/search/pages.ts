@@ -11,6 +11,7 @@ import { drawNumber } from './clock.ts'
 import type { Throttle } from './load.ts'
 import type { Pressure } from './pressure.ts'
 import { type Checkpoint, checkpoint, type Range, releaseRange } from './ranges.ts'
+import { isPiped } from './settings.ts'
 import { type Version, writeAlias } from './versions.ts'
 
 /** What filling ranges needs. */
@@ -131,7 +132,7 @@ async function sendPage(
     pressure.tooLarge(documents.count)
     return 'again'
   }
-  const outcome = await sendBulk(deps.search, writeAlias(version), documents.body, timeLeft)
+  const outcome = await sendBulk(deps.search, writeAlias(version), documents.body, timeLeft, isPiped(version))
   // Rule 8: what is uncertain may still arrive: until its deadline this range sends nothing else, and is not done.
   const unsure = async (): Promise<PageOutcome> => {
     pressure.overloaded()

@@ -8,6 +8,7 @@ import { ElasticUmzugError, NoAnswerError } from '../errors.ts'
 import type { SearchClient } from '../ports.ts'
 import { assertAnswer, reasonOf } from './bulk.ts'
 import { creationSettings } from './settings.ts'
+import { assertPipelines } from './pipelines.ts'
 import { readAlias, type Version, writeAlias } from './versions.ts'
 
 export { storesAsSent } from './settings.ts'
@@ -50,6 +51,7 @@ function reasonFor(error: NoAnswerError): string {
  * Deletes are remembered for longer than a claim of `leaseMs` milliseconds lives.
  */
 export async function createPhysical(search: SearchClient, version: Version, leaseMs: number): Promise<void> {
+  await assertPipelines(search, version)
   await forbidAutoCreate(search, version)
   const { status, body } = await search.request<{ error?: { type?: string } }>({
     method: 'PUT',

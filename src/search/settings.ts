@@ -28,8 +28,13 @@ export function storesAsSent({ mappings, settings }: Pick<Snapshot, 'mappings' |
   const flat = flatSettings({ settings })
   const rewrites = ['logsdb', 'time_series'].includes(String(flat.mode)) ? 'synthetic' : 'stored'
   const isStored = (mode ?? flat['mapping.source.mode'] ?? rewrites) === 'stored'
-  const isPiped = [flat.default_pipeline, flat.final_pipeline].some((each) => (each ?? '_none') !== '_none')
-  return String(enabled) === 'true' && !includes && !excludes && isStored && !isPiped
+  return String(enabled) === 'true' && !includes && !excludes && isStored && pipelinesOf({ settings }).length === 0
+}
+
+/** Names of the ingest pipelines that documents go through. */
+export function pipelinesOf(definition: Pick<Snapshot, 'settings'>): string[] {
+  const { default_pipeline, final_pipeline } = flatSettings(definition)
+  return [default_pipeline, final_pipeline].map((each) => String(each ?? '_none')).filter((each) => each !== '_none')
 }
 
 /**
@@ -41,6 +46,11 @@ const loading: Settings = {
   number_of_replicas: 0,
   auto_expand_replicas: 'false',
   'translog.durability': 'async',
+}
+
+/** Whether the documents of a version go through ingest pipelines. */
+export function isPiped({ definition }: Pick<Version, 'definition'>): boolean {
+  return pipelinesOf(definition).length > 0
 }
 
 /** Settings that a physical index is created with. Deletes are remembered for longer than a claim of `leaseMs` lives. */
