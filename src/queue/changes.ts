@@ -3,6 +3,7 @@
  * @module
  */
 import type { Db, Queryable } from '../ports.ts'
+import { changedTables } from '../store/dispatch.ts'
 import type { Store } from '../store/store.ts'
 
 /** Most changes and rows of one dispatch, and keys of one page of a change that many documents show. */
@@ -90,22 +91,30 @@ const mostCounted = 10_000
  * miss a change that is dispatched between them (rule 9 of the protocol).
  */
 export async function unprocessed(
-  { db, table }: Store,
+  store: Store,
   versionIds: readonly string[],
   mark: string,
 ): Promise<Unprocessed> {
-  const counted = (rows: string) => `(SELECT count(*)::int FROM (SELECT FROM ${rows} LIMIT ${mostCounted}) x)`
-  // Aborted rows, and only they, are never due: the index on that finds them among millions.
+  const { db, table } = store
+  const isMine = '(c.version_id IS NULL OR c.version_id = ANY ($1::bigint[]))'
+  const most = `LIMIT (SELECT ${mostCounted})`
+  const counted = (rows: string) => `(SELECT count(*)::int FROM (${rows} LIMIT ${mostCounted}) x)`
+  // Each part goes along an index in the order of what it asks for, so that nothing newer is read, however much there is.
+  // Aborted rows, and only they, are never due.
   const [row] = await db.query<Unprocessed>(
-    `SELECT ${
-      counted(`${table.changes} c WHERE coalesce(c.origin, c.id) <= $2
-         AND (c.version_id IS NULL OR c.version_id = ANY ($1::bigint[]))`)
+    `WITH RECURSIVE ${changedTables(store)}
+     SELECT ${
+      counted(`SELECT FROM tables t CROSS JOIN LATERAL (
+         SELECT FROM ${table.changes} c WHERE c.table_name = t.name AND c.id <= $2 AND c.origin IS NULL AND ${isMine}
+         ORDER BY c.table_name, c.id ${most}) c
+       UNION ALL
+       SELECT FROM ${table.changes} c WHERE (c.sweep OR c.cursor IS NOT NULL) AND c.origin <= $2 AND ${isMine}`)
     } AS changes, ${
-      counted(
-        `${table.pending} p WHERE p.version_id = ANY ($1::bigint[]) AND p.oldest_change <= $2 AND p.due_at < 'infinity'`,
-      )
+      counted(`SELECT FROM unnest($1::bigint[]) AS v(id) CROSS JOIN LATERAL (
+         SELECT FROM ${table.pending} p WHERE p.version_id = v.id AND p.oldest_change <= $2 AND p.due_at < 'infinity'
+         ORDER BY p.oldest_change ${most}) p`)
     } AS pending, ${
-      counted(`${table.pending} p WHERE p.version_id = ANY ($1::bigint[]) AND p.due_at = 'infinity'`)
+      counted(`SELECT FROM ${table.pending} p WHERE p.version_id = ANY ($1::bigint[]) AND p.due_at = 'infinity'`)
     } AS aborted`,
     [versionIds, mark],
   )

@@ -65,34 +65,46 @@ BEGIN
     RETURN -1;
   END IF;
 
-${takeChanges(store)}
+  taken := ${store.name('take_changes')}(most_changes, most_rows, page_size);
   IF taken IS NULL THEN RETURN 0; END IF;
+  -- Nothing has to wait for the disk: a crash that takes this away brings the changes back. Whoever claims what it enqueued
+  -- waits for the disk, and what was committed before is on it then.
+  PERFORM set_config('synchronous_commit', 'off', true);
 
   -- One row per live version, dependency, and (for a change that goes on in pages) cursor. Rule 2: the versions are those
-  -- of this statement's own snapshot, taken after the changes were committed, of whatever code.
+  -- of this statement's own snapshot, taken after the changes were committed, of whatever code. Single changes are alike in
+  -- all but their rows: put together first, a thousand of them are looked at as one.
   FOR target IN
-    SELECT v.id AS version_id, d.number AS dependency, d.entry, c.cursor,
-      min(coalesce(c.origin, c.id)) AS origin, min(c.made_at) AS made_at, bool_or(c.rows IS NULL) AS whole,
-      c.table_name, v.state, array_agg(c.id) AS ids
-    FROM unnest(taken) c
-    JOIN ${table.index_versions} v ON v.state <> 'dropped' AND v.abandoned_at IS NULL
-      AND (c.version_id IS NULL OR c.version_id = v.id)
-    CROSS JOIN LATERAL (
-      SELECT (n - 1)::int AS number, e AS entry FROM jsonb_array_elements(v.dependencies) WITH ORDINALITY AS x(e, n)
-    ) d
-    WHERE d.entry ->> 'table' = c.table_name
-      AND (c.dependency IS NULL OR c.dependency = d.number)
-      AND (c.columns IS NULL OR EXISTS (
-        SELECT FROM jsonb_array_elements_text(d.entry -> 'columns') AS r(name) WHERE r.name = ANY (c.columns)))
-    GROUP BY v.id, d.number, d.entry, c.cursor, c.table_name, v.state
-    ORDER BY v.id, d.number, c.cursor
+    WITH alike AS MATERIALIZED (
+      SELECT row_number() OVER () AS number, c.table_name, c.version_id, c.dependency, c.columns, c.cursor,
+        min(coalesce(c.origin, c.id)) AS origin, min(c.made_at) AS made_at, bool_or(c.rows IS NULL) AS whole, array_agg(c.id) AS ids
+      FROM unnest(taken) c GROUP BY c.table_name, c.version_id, c.dependency, c.columns, c.cursor
+    ), concerned AS MATERIALIZED (
+      SELECT v.id AS version_id, d.number AS dependency, a.table_name, a.cursor,
+        min(a.origin) AS origin, min(a.made_at) AS made_at, bool_or(a.whole) AS whole, array_agg(a.number) AS numbers
+      FROM alike a
+      JOIN ${table.index_versions} v ON v.state <> 'dropped' AND v.abandoned_at IS NULL
+        AND (a.version_id IS NULL OR a.version_id = v.id)
+      CROSS JOIN LATERAL (
+        SELECT (n - 1)::int AS number, e AS entry FROM jsonb_array_elements(v.dependencies) WITH ORDINALITY AS x(e, n)
+      ) d
+      WHERE d.entry ->> 'table' = a.table_name
+        AND (a.dependency IS NULL OR a.dependency = d.number)
+        AND (a.columns IS NULL OR EXISTS (
+          SELECT FROM jsonb_array_elements_text(d.entry -> 'columns') AS r(name) WHERE r.name = ANY (a.columns)))
+      GROUP BY v.id, d.number, a.table_name, a.cursor
+    )
+    SELECT c.*, v.dependencies -> c.dependency AS entry,
+      ARRAY(SELECT i FROM alike a CROSS JOIN unnest(a.ids) AS i WHERE a.number = ANY (c.numbers)) AS ids
+    FROM concerned c JOIN ${table.index_versions} v ON v.id = c.version_id
+    ORDER BY c.version_id, c.dependency, c.cursor
   LOOP
     origin_id := target.origin;
     first_made := target.made_at;
     whole := target.whole;
     prefix := coalesce(target.entry ->> 'prefix', '');
     SELECT coalesce(jsonb_agg(r.value), '[]') INTO changed
-      FROM unnest(taken) c CROSS JOIN LATERAL jsonb_array_elements(c.rows) r WHERE c.id = ANY (target.ids);
+      FROM unnest(taken) c CROSS JOIN LATERAL jsonb_array_elements(c.rows) r WHERE c.id IN (SELECT unnest(target.ids));
 
     -- The rows are gone, their keys are only in the index: a sweep enqueues them, and nothing in flight may settle. What
     -- only waits is read later than this anyhow.
@@ -157,37 +169,48 @@ const smallChange = 100
 const rowBytes = 64
 
 /**
- * From each table in turn: a flood in one does not hold up the others, whatever was captured first. No order between
+ * SQL of `take_changes(most_changes, most_rows, page_size)`: deletes the next changes and gives them; null when there are
+ * none. From each table in turn: a flood in one does not hold up the others, whatever was captured first. No order between
  * changes is needed: each looks up its documents after it was committed, and what a mark waits for is told by its number.
  * Of those that go on in pages one page goes along with every dispatch: they neither hold up nor wait for the others.
  * Only what is nearly chosen already is counted, which takes a look into long arrays.
  */
-function takeChanges(store: Store): string {
+export function takeFunction(store: Store): string {
   const { changes } = store.table
+  // Its plan is made once for each connection, most often while the table is empty: by the settings it goes by the index
+  // and by places for ever after, and never through the whole table.
   return `
+CREATE FUNCTION ${store.name('take_changes')}(most_changes int, most_rows int, page_size int) RETURNS ${changes}[]
+LANGUAGE plpgsql SET enable_seqscan = off SET enable_bitmapscan = off AS $take$
+DECLARE
+  taken ${changes}[];
+BEGIN
   WITH RECURSIVE ${changedTables(store)}, heads AS (
-    SELECT h.table_name, h.id, coalesce(jsonb_array_length(h.rows), page_size) AS size
+    SELECT h.table_name, h.id, h.place, coalesce(jsonb_array_length(h.rows), page_size) AS size
     FROM tables t CROSS JOIN LATERAL (
       SELECT f.*, sum(f.bytes) OVER (ORDER BY f.id) AS total FROM (
-        SELECT c.table_name, c.id, c.rows, coalesce(pg_column_size(c.rows), 0) AS bytes FROM ${changes} c
+        SELECT c.table_name, c.id, c.ctid AS place, c.rows, coalesce(pg_column_size(c.rows), 0) AS bytes FROM ${changes} c
         WHERE c.table_name = t.name AND c.cursor IS NULL AND NOT c.sweep ORDER BY c.table_name, c.id LIMIT most_changes) f
     ) h WHERE h.total - h.bytes < most_rows::bigint * ${rowBytes}
   ), lined_up AS (
-    SELECT table_name, id, size, sum(size) OVER (PARTITION BY table_name ORDER BY id) AS turn FROM heads
+    SELECT place, id, size, sum(size) OVER (PARTITION BY table_name ORDER BY id) AS turn FROM heads
     UNION ALL
-    (SELECT c.table_name, c.id, 0, 0 FROM ${changes} c WHERE c.cursor IS NOT NULL AND NOT c.sweep ORDER BY c.id LIMIT 1)
+    (SELECT c.ctid, c.id, 0, 0 FROM ${changes} c WHERE c.cursor IS NOT NULL AND NOT c.sweep ORDER BY c.id LIMIT 1)
   ), chosen AS (
-    SELECT table_name, id FROM (
-      SELECT *, sum(size) OVER w AS total, row_number() OVER w AS place FROM lined_up
+    SELECT place FROM (
+      SELECT *, sum(size) OVER w AS total, row_number() OVER w AS number FROM lined_up
       -- One alone is taken to find what is too much: the oldest, which would not get its turn before smaller ones.
       WINDOW w AS (ORDER BY CASE WHEN most_changes > 1 THEN turn END, id)
-    ) l WHERE total - size < most_rows AND place <= most_changes
+    ) l WHERE total - size < most_rows AND number <= most_changes
   ), held AS MATERIALIZED (
-    SELECT c.table_name, c.id FROM ${changes} c JOIN chosen USING (table_name, id) FOR UPDATE OF c SKIP LOCKED
+    SELECT c.ctid AS place FROM ${changes} c WHERE c.ctid = ANY (ARRAY(SELECT place FROM chosen)) FOR UPDATE SKIP LOCKED
   ), gone AS (
-    DELETE FROM ${changes} c USING held WHERE c.table_name = held.table_name AND c.id = held.id RETURNING c AS change
+    DELETE FROM ${changes} c WHERE c.ctid = ANY (ARRAY(SELECT place FROM held)) RETURNING c AS change
   )
-  SELECT array_agg(change) INTO taken FROM gone;`
+  SELECT array_agg(change) INTO taken FROM gone;
+  RETURN taken;
+END
+$take$`
 }
 
 /**

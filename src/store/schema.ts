@@ -4,13 +4,13 @@
  */
 import { ElasticUmzugError } from '../errors.ts'
 import type { Queryable } from '../ports.ts'
-import { dispatchFunction } from './dispatch.ts'
+import { dispatchFunction, takeFunction } from './dispatch.ts'
 import { recordFunction } from './record.ts'
 import type { Store } from './store.ts'
 import { quoteName } from '../sql.ts'
 
 /** Each step runs once, in order, in one transaction with its record; a step is never edited after a release. */
-const steps: ((store: Store) => string[])[] = [tables, (store) => [dispatchFunction(store)]]
+const steps: ((store: Store) => string[])[] = [tables, (store) => [takeFunction(store), dispatchFunction(store)]]
 
 /** Number of the newest step that this release knows. */
 export const newestStep: number = steps.length
@@ -30,6 +30,7 @@ function tables(store: Store): string[] {
       number int NOT NULL,
       physical text NOT NULL UNIQUE,
       hash text NOT NULL,
+      older_hashes text[] NOT NULL DEFAULT '{}',
       definition jsonb NOT NULL,
       dependencies jsonb NOT NULL,
       dependency_error text,
@@ -37,6 +38,7 @@ function tables(store: Store): string[] {
       tag text,
       rows_expected bigint,
       load_primaries jsonb,
+      making text,
       truncated boolean NOT NULL DEFAULT false,
       revision bigint NOT NULL,
       awaits_writers boolean NOT NULL DEFAULT false,
@@ -45,6 +47,7 @@ function tables(store: Store): string[] {
       activated_at timestamptz,
       retired_at timestamptz,
       dropped_at timestamptz,
+      removed_at timestamptz,
       served_at timestamptz,
       abandoned_at timestamptz,
       UNIQUE (index_id, number)) WITH (fillfactor = 50)`,
@@ -87,6 +90,8 @@ function tables(store: Store): string[] {
       aborted_at timestamptz,
       PRIMARY KEY (version_id, key)) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02)`,
     `CREATE INDEX pending_due ON ${table.pending} (version_id, due_at)`,
+    // Whoever waits for a change asks whether anything as old is left, which is most often the case of none among millions.
+    `CREATE INDEX pending_age ON ${table.pending} (version_id, oldest_change) WHERE due_at < 'infinity'`,
     `CREATE TABLE ${table.populate_ranges} (
       version_id bigint NOT NULL,
       number int NOT NULL,
@@ -97,6 +102,8 @@ function tables(store: Store): string[] {
       token uuid,
       expires_at timestamptz NOT NULL DEFAULT clock_timestamp(),
       done boolean NOT NULL DEFAULT false,
+      copy_from bigint,
+      task text,
       PRIMARY KEY (version_id, number))`,
     `CREATE TABLE ${table.populate_deletes} (
       version_id bigint NOT NULL,
@@ -160,6 +167,9 @@ function tables(store: Store): string[] {
       version_ids bigint[] NOT NULL,
       noted_at timestamptz NOT NULL DEFAULT clock_timestamp(),
       PRIMARY KEY (prefix, kind))`,
+    // What older code wrote into versions that were changed in place: see `queue/outdated.ts`. Never waited for: no UNIQUE.
+    `CREATE TABLE ${table.outdated} (version_id bigint NOT NULL, key text COLLATE "C" NOT NULL)`,
+    `CREATE INDEX ON ${table.outdated} (version_id, key)`,
     `CREATE TABLE ${table.id_checks} (
       version_id bigint PRIMARY KEY, noted_at timestamptz NOT NULL DEFAULT clock_timestamp())`,
   ]
