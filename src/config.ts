@@ -31,11 +31,14 @@ export type OnBypass = 'capture' | 'warn' | 'error'
 
 /** What a config file exports. */
 export interface Config {
-  /** The application's own instance. */
-  sequelize: Sequelize
+  /** The application's own instance; or several, each under the name of its database: `{ default, archive }`. */
+  sequelize: Sequelize | Readonly<Record<string, Sequelize>>
   /** The application's own `@elastic/elasticsearch` client; without it, SQL and data migrations only. */
   elasticsearch?: object
-  /** Globs of migration files, relative to the config file; or anything that Umzug's `migrations` takes. */
+  /**
+   * Globs of migration files, relative to the config file; or anything that Umzug's `migrations` takes. With several
+   * databases by their names: `{ default: 'migrations/*', archive: 'archive/*' }`, else they are those of the first.
+   */
   migrations?: string | string[] | object | ((context: never) => unknown)
   /** Where executed migrations are recorded. */
   migrationStorage?: MigrationStorage
@@ -74,12 +77,19 @@ export interface Config {
   listen?: boolean
   /** Milliseconds after which a retired version that no worker serves is given up. Default 604,800,000, seven days. */
   abandonMs?: number
+  /** Retired versions of each index that stay after an activation, to go back to. Default 1; older ones are dropped. */
+  keepRetired?: number
   /** Most keys of a batch. Default 500. */
   batchSize?: number
   /** Most batches, and key ranges of a populate, at work at once in a process. Default 2. */
   concurrency?: number
   /** Attempts at one document before it is aborted. Default 10. */
   maxAttempts?: number
+}
+
+/** A config over one database. */
+export interface DatabaseConfig extends Config {
+  sequelize: Sequelize
 }
 
 /** Types a config; checks nothing, so that a config file never fails to load because of us. */
@@ -223,6 +233,11 @@ const checks: Record<keyof Config, Check> = {
   pollMs: count,
   listen: must((value) => typeof value === 'boolean', 'is not true or false', 'give one of them'),
   abandonMs: count,
+  keepRetired: must(
+    (value) => Number.isInteger(value) && (value as number) >= 0,
+    (value) => `is ${String(value)}`,
+    (name) => `give \`${name}\` a whole number, 0 or above, or leave it out`,
+  ),
   batchSize: count,
   concurrency: count,
   maxAttempts: count,
@@ -241,17 +256,34 @@ function must(
 }
 
 function checkSequelize(value: unknown): Fault | undefined {
+  const isOne = !isObject(value) || Object.getPrototypeOf(value) !== Object.prototype
+  if (isOne) return checkInstance(value, '`sequelize`')
+  const names = Object.keys(value)
+  const wrong = names.find((each) => !/^[A-Za-z][\w-]*$/.test(each))
+  if (wrong !== undefined || names.length === 0) {
+    const what = wrong === undefined
+      ? '`sequelize` is not a Sequelize instance'
+      : `\`sequelize\` has a database "${wrong}"`
+    return { what, next: 'give instances by names of letters, digits, _ and -: sequelize: { default, archive }' }
+  }
+  if (new Set(Object.values(value)).size < names.length) {
+    return { what: '`sequelize` has one instance under two names', next: 'remove one of the names' }
+  }
+  return names.map((each) => checkInstance(value[each], `\`sequelize.${each}\``)).find(Boolean)
+}
+
+function checkInstance(value: unknown, name: string): Fault | undefined {
   const methods = ['query', 'define', 'getQueryInterface']
   const sequelize = value as Record<string, unknown> | null | undefined
   if (!methods.every((each) => typeof sequelize?.[each] === 'function')) {
     return {
-      what: '`sequelize` is not a Sequelize instance',
+      what: `${name} is not a Sequelize instance`,
       next: "give the application's own: sequelize: new Sequelize(…)",
     }
   }
   const dialect = (value as { getDialect?: () => string }).getDialect?.() ?? 'postgres'
   if (dialect === 'postgres') return undefined
-  return { what: `\`sequelize\` speaks ${dialect}`, next: 'use an instance with dialect: "postgres"' }
+  return { what: `${name} speaks ${dialect}`, next: 'use an instance with dialect: "postgres"' }
 }
 
 const storageKeys: Record<keyof MigrationStorage, Check> = { tableName: text, schema: text, columnName: text }

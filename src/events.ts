@@ -49,6 +49,8 @@ export interface Events {
   'search:nodes:changed': Record<never, never>
   /** It could not be looked whether something was restored; it is tried again every minute. */
   'search:watch:failed': { error: unknown }
+  /** The physical index of a dropped version was deleted by a worker. */
+  'version:index:deleted': { index: string; version: number }
   /** A version went on to another state. */
   'version:state:changed': { index: string; version: number; state: string }
 }

@@ -4,6 +4,7 @@
  */
 import { ElasticUmzugError } from '../errors.ts'
 import { activateVersion, findVersion, keepAlias, type LifecycleDeps } from '../search/lifecycle.ts'
+import { dropSuperfluous } from '../search/superfluous.ts'
 import { isComplete, listVersions, readAlias, readVersion, type Version } from '../search/versions.ts'
 import { checkSchema } from '../store/schema.ts'
 import type { Base, CommandOptions, Run } from './base.ts'
@@ -32,7 +33,9 @@ export async function activateVersions(
   const named = options.whenReady ? await eachOf(chosen, (each) => awaitReady(base, each, options)) : chosen
   return await changing(base, within, 'es:activate', options, async (deps) => {
     await lookNow(base, deps.onLine, deps.signal)
-    return await eachOf(named, (each) => activate(deps, each, options.force))
+    const activated = await eachOf(named, (each) => activate(deps, each, options.force))
+    await dropSuperfluous(deps)
+    return activated
   })
 }
 

@@ -2,7 +2,7 @@
  * What every command stands on: one database, one cluster, one config.
  * @module
  */
-import { assertConfig, type Config, type ModeOf } from '../config.ts'
+import { assertConfig, type DatabaseConfig, type ModeOf } from '../config.ts'
 import { ElasticUmzugError } from '../errors.ts'
 import { createEmitter, type Emitter } from '../events.ts'
 import type { Db, Runtime, SearchClient } from '../ports.ts'
@@ -19,7 +19,7 @@ import { openStore, type Store } from '../store/store.ts'
 
 /** What the plugin is made of. */
 export interface PluginParts {
-  config: Config
+  config: DatabaseConfig
   /** Folder that globs of the config are relative to. */
   folder: string
   db: Db
@@ -61,7 +61,7 @@ export type { Run }
 
 /** What commands use. */
 export interface Base {
-  readonly config: Config
+  readonly config: DatabaseConfig
   readonly folder: string
   readonly definitions: readonly Definition[]
   readonly prefix: string
@@ -135,6 +135,7 @@ function lifecycle(base: Base, run: Run): LifecycleDeps {
   return {
     ...options,
     tag: base.config.tag ?? null,
+    keepRetired: base.config.keepRetired ?? 1,
     workers: options.concurrency,
     signal,
     onLine: say,

@@ -13,6 +13,7 @@ import { listSuspicions } from './suspicions.ts'
 import {
   isComplete,
   isMadeFrom,
+  listDropped,
   listVersions,
   readAlias,
   readVersion,
@@ -43,15 +44,23 @@ export async function activateVersion(deps: LifecycleDeps, given: Version, force
   await refresh(deps.search, version.physical)
   deps.assertHeld()
   const before = await swapAlias(deps.search, version)
-  await recordActive(deps.store, version)
+  if (!(await recordActive(deps.store, version))) throw droppedMeanwhile(version)
   await tellTaken(deps, version, before)
   deps.emitter.emit('version:state:changed', { index: version.index, version: version.number, state: 'active' })
   deps.onLine(`${version.physical}: active, the alias ${readAlias(version)} points at it`)
 }
 
+// Only an activation that lost its run lock comes here; whoever deletes the index gives the alias back before.
+function droppedMeanwhile({ physical, index }: Version): ElasticUmzugError {
+  return new ElasticUmzugError('VERSION_NOT_READY', `${physical} was dropped while it was activated.`, {
+    next: `npx umzug es:activate ${index}`,
+  })
+}
+
 // An application that had an alias of this name before gives it to us here: that must be on record.
 async function tellTaken(deps: LifecycleDeps, version: Version, before: readonly string[]): Promise<void> {
-  const own = new Set((await listVersions(deps.store, deps.prefix)).map((each) => each.physical))
+  const versions = [...await listVersions(deps.store, deps.prefix), ...await listDropped(deps.store, deps.prefix)]
+  const own = new Set(versions.map((each) => each.physical))
   const foreign = before.filter((each) => !own.has(each))
   if (foreign.length > 0) deps.onLine(`${readAlias(version)}: the alias was taken from ${foreign.join(', ')}`)
 }
@@ -165,7 +174,7 @@ export async function mendActive(deps: LifecycleDeps): Promise<void> {
     if (targets.length !== 1) continue
     const pointed = versions.find((each) => each.index === name && each.physical === targets[0])
     if (pointed?.state !== 'ready' && pointed?.state !== 'retired') continue
-    await recordActive(deps.store, pointed)
+    if (!(await recordActive(deps.store, pointed))) continue
     deps.onLine(`${pointed.physical}: recorded as active, as the alias says`)
   }
 }

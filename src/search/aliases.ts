@@ -5,7 +5,7 @@
 import { ElasticUmzugError } from '../errors.ts'
 import type { SearchClient } from '../ports.ts'
 import { assertAnswer } from './bulk.ts'
-import { definitionAlias, readAlias, type Version } from './versions.ts'
+import { definitionAlias, readAlias, type Version, writeAlias } from './versions.ts'
 
 /** Physical indexes that an alias points at. */
 export async function aliasTargets(search: SearchClient, alias: string): Promise<string[]> {
@@ -33,18 +33,52 @@ export async function assertAliasFree(search: SearchClient, version: Pick<Versio
 
 /** Points the alias of exactly this definition at its version: readers of this code have it from then on. */
 export async function pointDefinitionAlias(search: SearchClient, version: Version): Promise<void> {
-  const alias = definitionAlias(version)
-  await update(search, version, pointing(version, alias, await aliasTargets(search, alias)))
+  await update(search, version, await pointingDefinitions(search, version))
 }
 
-/** Points alias and definition alias at a version, in one atomic request. Gives what the alias pointed at before. */
+// One that was changed in place is that of older code as well.
+async function pointingDefinitions(search: SearchClient, version: Version): Promise<object[]> {
+  const actions: object[] = []
+  for (const hash of [version.hash, ...version.olderHashes ?? []]) {
+    const alias = definitionAlias({ ...version, hash })
+    actions.push(...pointing(version, alias, await aliasTargets(search, alias)))
+  }
+  return actions
+}
+
+/**
+ * Points alias and definition alias at a version, in one atomic request. Gives what the alias pointed at before. It is
+ * refused where the version has no write alias any more: then it is dropped, and about to be deleted.
+ */
 export async function swapAlias(search: SearchClient, version: Version): Promise<string[]> {
   const before = await aliasTargets(search, readAlias(version))
   await update(search, version, [
+    { remove: { index: version.physical, alias: writeAlias(version), must_exist: true } },
+    { add: { index: version.physical, alias: writeAlias(version) } },
     ...pointing(version, readAlias(version), before),
-    ...pointing(version, definitionAlias(version), await aliasTargets(search, definitionAlias(version))),
+    ...(await pointingDefinitions(search, version)),
   ])
   return before
+}
+
+/** Takes the write alias from a version that is dropped: nothing is written to it and no alias points at it from then on. */
+export async function withdrawWriteAlias(search: SearchClient, version: Version): Promise<void> {
+  const remove = { index: version.physical, alias: writeAlias(version) }
+  const { status, body } = await search.request({ method: 'POST', path: '/_aliases', body: { actions: [{ remove }] } })
+  // Its alias is withdrawn already, or the index is gone.
+  if (status !== 404) assertAnswer(status, body, `to withdraw the write alias of ${version.physical}`)
+}
+
+/** Moves an alias from one version to another in one request; false when it was not there any more, or the other is gone. */
+export async function handOver(search: SearchClient, alias: string, from: Version, to: Version): Promise<boolean> {
+  const actions = [
+    { remove: { index: from.physical, alias, must_exist: true } },
+    { add: { index: to.physical, alias } },
+  ]
+  const { status, body } = await search.request({ method: 'POST', path: '/_aliases', body: { actions } })
+  if (status === 404) return false
+  assertAnswer(status, body, `to point the alias ${alias} at ${to.physical}`)
+  return true
 }
 
 function pointing({ physical }: Version, alias: string, before: readonly string[]): object[] {

@@ -2,17 +2,21 @@
  * Fills a version until it is ready: populate, drain, re-apply deletes, verify.
  * @module
  */
-import { ElasticUmzugError } from '../errors.ts'
+import { ElasticUmzugError, isOwnError } from '../errors.ts'
 import { pointDefinitionAlias } from './aliases.ts'
+import { copyDocuments, forgetCopy } from './copy.ts'
+import { copySource } from './copy-source.ts'
 import type { Definition } from './definition.ts'
 import type { LifecycleDeps } from './lifecycle.ts'
+import { assertNotDropped } from './drop.ts'
 import { beginLoad, endLoad } from './durable.ts'
 import { assertPhysical, createPhysical } from './physical.ts'
 import { populate, stopped } from './populate.ts'
 import { clearPopulate } from './ranges.ts'
 import { reapplyDeletes } from './reapply.ts'
 import { restoreSettings } from './settings.ts'
-import { verify } from './verify.ts'
+import { verifyCopy } from './verify-copy.ts'
+import { type Counts, verify } from './verify.ts'
 import { awaitWriters } from './writers.ts'
 import { abortedKeys, moveVersion, readVersion, requestSweep, retryAborted, type Version } from './versions.ts'
 
@@ -25,6 +29,7 @@ export async function fillVersion(deps: LifecycleDeps, start: Version, definitio
   if (start.state !== 'created' && start.state !== 'populating') return start
   if (start.state === 'created') {
     await createPhysical(search, start, deps.leaseMs)
+    await assertNotDropped(deps.store, start)
     await awaitWriters(deps, start)
   }
   await assertPhysical(search, start)
@@ -33,6 +38,7 @@ export async function fillVersion(deps: LifecycleDeps, start: Version, definitio
   try {
     return await complete(deps, version, definition)
   } catch (error) {
+    await assertNotDropped(deps.store, version)
     // Nobody knows when it is gone on with; a cluster that does not answer is not waited for.
     await restoreSettings(search, version, 5_000).catch(() => {})
     throw error
@@ -40,33 +46,68 @@ export async function fillVersion(deps: LifecycleDeps, start: Version, definitio
 }
 
 async function complete(deps: LifecycleDeps, version: Version, definition: Definition): Promise<Version> {
-  const { store, search } = deps
-  await loadRows(deps, version, definition)
+  const from = await copySource(deps, version, definition)
+  if (!from) await forgetCopy(deps, version)
+  const filled = await fillFrom(deps, version, definition, from).catch((error) => {
+    // What is wrong with the copied version would be copied again and again.
+    if (!from || !isOwnError(error) || error.code !== 'VERIFY_FAILED') throw error
+    deps.onLine(`${version.physical}: ${from.physical} differs from its rows, so they are read: ${error.message}`)
+    return undefined
+  })
+  if (filled) return await finish(deps, version, filled)
+  await forgetCopy(deps, version)
+  return await finish(deps, version, await fillFrom(deps, version, definition, undefined))
+}
+
+async function fillFrom(
+  deps: LifecycleDeps,
+  version: Version,
+  definition: Definition,
+  from: Version | undefined,
+): Promise<Counts> {
+  const { store } = deps
+  const { source } = definition
+  await loadDocuments(deps, version, definition, from)
   await retryAborted(store, version.id, deps.maxAttempts)
   await catchUp(deps, version)
   if (await requestSweep(store, version.id)) await catchUp(deps, version)
-  await reapplyDeletes(deps, version, definition.source)
-  const counts = await verify({ ...deps, drain: () => catchUp(deps, version) }, version, definition.source)
+  await reapplyDeletes(deps, version, source)
+  const drain = () => catchUp(deps, version)
+  const counts = await verify({ ...deps, drain }, version, source)
+  if (from) await verifyCopy({ ...deps, drain }, version, source)
+  return counts
+}
+
+async function finish(deps: LifecycleDeps, version: Version, counts: Counts): Promise<Version> {
+  const { store, search } = deps
   await pointDefinitionAlias(search, version)
   deps.assertHeld()
-  await moveVersion(store, version.id, ['populating'], 'ready')
+  if (!(await moveVersion(store, version.id, ['populating'], 'ready'))) await assertNotDropped(store, version)
   await clearPopulate(store, version.id)
   deps.onLine(`${version.physical}: ready, ${counts.documents} documents`)
   deps.emitter.emit('version:state:changed', { index: version.index, version: version.number, state: 'ready' })
   return await readVersion(store, version.id)
 }
 
-async function loadRows(deps: LifecycleDeps, version: Version, { source }: Definition): Promise<void> {
+async function loadDocuments(
+  deps: LifecycleDeps,
+  version: Version,
+  { source }: Definition,
+  from: Version | undefined,
+): Promise<void> {
   const { store, signal, assertHeld, workers, load } = deps
   const expected = await source.count(store.db)
   await store.db.query(`UPDATE ${store.table.index_versions} SET rows_expected = $2 WHERE id = $1`, [
     version.id,
     expected,
   ])
-  deps.onLine(`${version.physical}: populating ${expected} rows`)
+  deps.onLine(`${version.physical}: ${from ? `copying ${from.physical},` : 'populating'} ${expected} rows`)
+  const options = { version, workers, load, expected, signal, assertHeld }
   do {
     await beginLoad(deps, version)
-    await populate(deps, { version, source, workers, load, expected, signal, assertHeld })
+    if (from) await copyDocuments(deps, { ...options, from })
+    else await populate(deps, { ...options, source })
+    await assertNotDropped(store, version)
   } while (!await endLoad(deps, version))
 }
 

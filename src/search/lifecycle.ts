@@ -7,12 +7,14 @@ import { activateVersion, keepAlias, mendActive } from './activate.ts'
 import { createVersion, versionOf } from './create.ts'
 import type { Definition } from './definition.ts'
 import { refreshDependencies } from './dependencies.ts'
+import { removeDropped } from './drop.ts'
 import { catchUp, fillVersion } from './fill.ts'
 import type { LoadOptions } from './load.ts'
 import { assertPhysical, checkCluster } from './physical.ts'
 import type { Dependency } from '../ports.ts'
 import type { PopulateDeps } from './populate.ts'
 import { endLoading } from './settings.ts'
+import { dropSuperfluous } from './superfluous.ts'
 import { unknownVersion } from './targets.ts'
 import { forgetGone, isComplete, listVersions, retryAborted, type Version } from './versions.ts'
 
@@ -25,10 +27,17 @@ export interface LifecycleDeps extends PopulateDeps {
   definitions: readonly Definition[]
   /** Attempts at one document before it is aborted. */
   maxAttempts: number
+  /** Retired versions of each index that stay after an activation; undefined keeps all. */
+  keepRetired?: number | undefined
   /** Ranges populated at once. */
   workers: number
   /** Fills a version, where that is recorded. */
   fill?: (version: Version, definition: Definition) => Promise<Version>
+  /**
+   * Whether a version is filled by a copy inside the cluster: true where that is possible, or an error; false never. Default: where
+   * the active one surely holds the same documents.
+   */
+  copy?: boolean | undefined
   /** Limits of a populate in this process. */
   load?: LoadOptions | undefined
   /**
@@ -78,9 +87,11 @@ export interface Converged {
 export async function converge(deps: LifecycleDeps, activate: boolean): Promise<Converged[]> {
   await checkCluster(deps.search)
   await forgetGone(deps.store)
+  await removeDropped(deps)
   await mendActive(deps)
   const results: Converged[] = []
   for (const definition of deps.definitions) results.push(await convergeOne(deps, definition, activate))
+  if (activate) await dropSuperfluous(deps)
   return results
 }
 

@@ -28,7 +28,9 @@ export interface Version {
   physical: string
   /** Hash of its definition. */
   hash: string
-  /** What it was made from. */
+  /** Hashes of the definitions that it had before it was changed in place, the oldest first. */
+  olderHashes: string[]
+  /** What it was made from, or changed to in place. */
   definition: Snapshot
   /** Where it is in its life. */
   state: VersionState
@@ -44,6 +46,10 @@ export interface Version {
   activatedAt: string | null
   /** ISO time; it gets no changes any more, because nobody served it for too long. */
   abandonedAt: string | null
+  /** ISO time; from then on it gets no changes, and its physical index is about to be deleted. */
+  droppedAt: string | null
+  /** ISO time when its physical index was deleted. */
+  removedAt: string | null
   /** Why it cannot be kept up to date any more. */
   dependencyError: string | null
   /** True while it is not sure that every process records what it reads now: it may lack changes. */
@@ -70,16 +76,28 @@ export function definitionAlias(version: Pick<Version, 'prefix' | 'index' | 'has
   return `${readAlias(version)}~${version.hash.slice(0, 8)}`
 }
 
-const columns = `v.id, i.name AS "index", i.prefix, v.number, v.physical, v.hash, v.definition, v.state, v.tag,
+const columns =
+  `v.id, i.name AS "index", i.prefix, v.number, v.physical, v.hash, to_json(v.older_hashes) AS "olderHashes",
+  v.definition, v.state, v.tag,
   v.rows_expected::float8 AS "rowsExpected", to_json(v.created_at) #>> '{}' AS "createdAt",
   to_json(v.ready_at) #>> '{}' AS "readyAt", to_json(v.activated_at) #>> '{}' AS "activatedAt",
-  to_json(v.abandoned_at) #>> '{}' AS "abandonedAt", v.dependency_error AS "dependencyError", v.awaits_writers AS "awaitsWriters"`
+  to_json(v.abandoned_at) #>> '{}' AS "abandonedAt", to_json(v.dropped_at) #>> '{}' AS "droppedAt",
+  to_json(v.removed_at) #>> '{}' AS "removedAt", v.dependency_error AS "dependencyError", v.awaits_writers AS "awaitsWriters"`
 
 /** All versions of a prefix that are not dropped, in the order of index and number. */
 export async function listVersions(store: Store, prefix: string): Promise<Version[]> {
   return await store.db.query<Version>(
     `SELECT ${columns} FROM ${store.table.index_versions} v JOIN ${store.table.indexes} i ON i.id = v.index_id
      WHERE i.prefix = $1 AND v.state <> 'dropped' ORDER BY i.name, v.number`,
+    [prefix],
+  )
+}
+
+/** The dropped versions of a prefix, which stay on record, in the order of index and number. */
+export async function listDropped(store: Store, prefix: string): Promise<Version[]> {
+  return await store.db.query<Version>(
+    `SELECT ${columns} FROM ${store.table.index_versions} v JOIN ${store.table.indexes} i ON i.id = v.index_id
+     WHERE i.prefix = $1 AND v.state = 'dropped' ORDER BY i.name, v.number`,
     [prefix],
   )
 }
@@ -172,6 +190,7 @@ export async function forgetGone({ db, table }: Store): Promise<void> {
   await db.query(`DELETE FROM ${table.changes} x WHERE version_id IS NOT NULL AND ${gone}`)
   await db.query(`DELETE FROM ${table.populate_ranges} x WHERE expires_at <= clock_timestamp() AND ${gone}`)
   await db.query(`DELETE FROM ${table.populate_deletes} x WHERE ${gone}`)
+  await db.query(`DELETE FROM ${table.outdated} x WHERE ${gone}`)
 }
 
 async function forgetSome({ db, table }: Pick<Store, 'db' | 'table'>, versionId: string): Promise<number> {
@@ -186,11 +205,19 @@ async function forgetSome({ db, table }: Pick<Store, 'db' | 'table'>, versionId:
   return row!.count
 }
 
-/** True when a version was made from a definition as it is now. */
+/** True when a version was made from this definition, or changed to it in place, or changed from it: this code can serve it. */
 export function isMadeFrom(
-  { index, hash }: Pick<Version, 'index' | 'hash'>,
+  { index, hash, olderHashes = [] }: Pick<Version, 'index' | 'hash'> & Partial<Pick<Version, 'olderHashes'>>,
   definition: { name: string; hash: string },
 ): boolean {
+  return definition.name === index && (definition.hash === hash || olderHashes.includes(definition.hash))
+}
+
+/** True when a version is as this definition says, and has not been changed in place for newer code since. */
+export function isNewestOf(
+  { index, hash }: Pick<Version, 'index' | 'hash'>,
+  definition: { name: string; hash: string },
+) {
   return definition.name === index && definition.hash === hash
 }
 
@@ -245,9 +272,17 @@ export async function moveVersion(
   return rows.length === 1
 }
 
-/** Records which version the alias points at: it is active, the one before is retired. */
-export async function recordActive(store: Store, version: Version): Promise<void> {
-  await store.db.transaction(async (tx) => {
+/**
+ * Records which version the alias points at: it is active, the one before is retired. False when it was dropped: that is
+ * for good, and nothing has changed.
+ */
+export async function recordActive(store: Store, version: Version): Promise<boolean> {
+  return await store.db.transaction(async (tx) => {
+    const kept = await tx.query(
+      `SELECT FROM ${store.table.index_versions} WHERE id = $1 AND state <> 'dropped' FOR UPDATE`,
+      [version.id],
+    )
+    if (kept.length === 0) return false
     await tx.query(
       `UPDATE ${store.table.index_versions} SET state = 'retired', retired_at = clock_timestamp()
        WHERE state = 'active' AND id <> $1
@@ -259,5 +294,6 @@ export async function recordActive(store: Store, version: Version): Promise<void
        WHERE id = $1 AND state <> 'active'`,
       [version.id],
     )
+    return true
   })
 }
