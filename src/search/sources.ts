@@ -3,7 +3,7 @@
  * @module
  */
 import { ElasticUmzugError } from '../errors.ts'
-import type { Db, Dependency, Documents, KeyRange, PageSize, Queryable, Source } from '../ports.ts'
+import type { Choice, Db, Dependency, Documents, KeyRange, PageSize, Queryable, Source } from '../ports.ts'
 
 /** One source among several. */
 interface Part {
@@ -40,6 +40,14 @@ export function fromSources(sources: Readonly<Record<string, Source>>): Source {
     dependencies: (db) => dependencies(db, parts),
     page: (db, range, size, version) => page(db, parts, range, size, version),
     byKeys: (db, keys, version) => byKeys(db, parts, keys, version),
+    get knowsChanges() {
+      return parts.every(({ source }) => source.knowsChanges === true)
+    },
+    ...(parts.every(({ source }) => source.keys) && {
+      keys: (db: Queryable, choice: Choice, after: string | null, limit: number) =>
+        keysOf(db, parts, choice, { after, limit }),
+    }),
+    making: (db) => making(db, parts),
     async count(db) {
       let count = 0
       for (const { source } of parts) count += await source.count(db)
@@ -66,6 +74,16 @@ function invalid(what: string, next: string): ElasticUmzugError {
 
 function keyIn({ name }: Part, key: string): string {
   return key.slice(name.length + 1)
+}
+
+async function making(db: Db, parts: readonly Part[]): Promise<string | undefined> {
+  const all: string[][] = []
+  for (const { name, source } of parts) {
+    const made = await source.making?.(db)
+    if (made === undefined) return undefined
+    all.push([name, made])
+  }
+  return JSON.stringify(all)
 }
 
 async function dependencies(db: Db, parts: readonly Part[]): Promise<Dependency[]> {
@@ -101,6 +119,22 @@ async function page(
 function place(parts: readonly Part[], bound: string | null): number | undefined {
   const at = parts.findIndex(({ name }) => bound === name || bound?.startsWith(`${name}:`))
   return at < 0 ? undefined : at
+}
+
+// Keys of one part at a time.
+async function keysOf(
+  db: Queryable,
+  parts: readonly Part[],
+  choice: Choice,
+  { after, limit }: { after: string | null; limit: number },
+): Promise<string[]> {
+  const from = place(parts, after) ?? 0
+  for (const [at, part] of parts.entries()) {
+    if (at < from) continue
+    const keys = await part.source.keys!(db, choice, at === from && after !== null ? keyIn(part, after) : null, limit)
+    if (keys.length > 0) return keys.map((each) => `${part.name}:${each}`)
+  }
+  return []
 }
 
 async function byKeys(

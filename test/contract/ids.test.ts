@@ -219,6 +219,34 @@ describe('ids and routing of a source', () => {
       expect(routings.filter(([, routing]) => routing)).to.have.length(7)
     })
 
+    it('choose rows of every part by when they were changed or by a condition, in pages', async () => {
+      await db.query('ALTER TABLE notes ADD COLUMN IF NOT EXISTS changed timestamptz')
+      await db.query(`UPDATE notes SET changed = '2026-01-01Z'::timestamptz + id * interval '1 day'`)
+      const Dated = world.sequelize.define('Dated', {
+        shelf: DataTypes.INTEGER,
+        changed: DataTypes.DATE,
+      }, { tableName: 'notes', timestamps: false })
+      const source = fromSources({
+        a: fromModel(Dated, { where: { shelf: 0 }, updatedAt: 'changed' } as FromModelOptions),
+        b: fromModel(Dated, { where: { shelf: 9 }, updatedAt: 'changed' } as FromModelOptions),
+      })
+      expect(source.knowsChanges).to.equal(true)
+      expect(fromSources({ a: source, n: fromModel(Note) }).knowsChanges).to.equal(false)
+      const choice = { since: '2026-01-18T00:00:00Z', where: { shelf: [0, 1] } }
+      const found: string[] = []
+      for (let after: string | null = null;;) {
+        const keys: string[] = await source.keys!(db, choice, after, 2)
+        if (keys.length === 0) break
+        found.push(...keys)
+        after = keys.at(-1)!
+      }
+      // Also of rows that are no documents: what they were has to be deleted.
+      const ids = await keysOf(`SELECT id::text AS key FROM notes WHERE shelf IN (0, 1) AND id >= 17 ORDER BY id`)
+      expect(found).to.deep.equal([...ids.map((each) => `a:${each}`), ...ids.map((each) => `b:${each}`)])
+      expect(await source.making!(db)).to.be.a('string')
+      expect(await fromSources({ a: fromModel(Dated, { document: (row) => row }) }).making!(db)).to.equal(undefined)
+    })
+
     it('may be joined themselves', async () => {
       const source = fromSources({ x: joined(), y: fromModel(Note) })
       const all = [...(await readAll(source, db, 4)).keys()]
