@@ -21,6 +21,7 @@ export const tableNames = [
   'search_marks',
   'suspicions',
   'id_checks',
+  'outdated',
 ] as const
 
 /** The own tables of one database, ready to be put into SQL. */
