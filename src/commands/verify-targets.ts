@@ -6,7 +6,7 @@ import { ElasticUmzugError } from '../errors.ts'
 import type { Source } from '../ports.ts'
 import { findVersion } from '../search/lifecycle.ts'
 import { findTargets, type TargetOptions } from '../search/targets.ts'
-import { isComplete, isMadeFrom, listVersions, type Version } from '../search/versions.ts'
+import { isComplete, isNewestOf, listVersions, type Version } from '../search/versions.ts'
 import type { Base, Run } from './base.ts'
 import { eachOf } from './change.ts'
 
@@ -70,5 +70,5 @@ function targetOf(base: Base, version: Version): Target {
 }
 
 function sourceOf({ definitions }: Base, version: Version): Source | undefined {
-  return definitions.find((each) => isMadeFrom(version, each))?.source
+  return definitions.find((each) => isNewestOf(version, each))?.source
 }

@@ -12,7 +12,7 @@ export interface Look {
   sweeps: boolean
   /** Ids of those of the given versions that have keys to claim now. */
   due: string[]
-  /** Another text whenever a version came, went or moved to another state. */
+  /** Another text whenever a version came, went, moved to another state or was changed in place. */
   versions: string
 }
 
@@ -30,7 +30,7 @@ export async function lookAt({ db, table }: Store, prefix: string, versionIds: r
        (SELECT coalesce(jsonb_agg(v.id::text), '[]') FROM unnest($2::bigint[]) AS v(id) WHERE (
          SELECT p.due_at FROM ${table.pending} p WHERE p.version_id = v.id
          ORDER BY p.due_at LIMIT 1) <= clock_timestamp()) AS due,
-       (SELECT coalesce(string_agg(v.id || v.state || (v.abandoned_at IS NULL), ' ' ORDER BY v.id), '')
+       (SELECT coalesce(string_agg(v.id || v.state || v.hash || (v.abandoned_at IS NULL), ' ' ORDER BY v.id), '')
         FROM ${table.index_versions} v JOIN ${table.indexes} i ON i.id = v.index_id
         WHERE i.prefix = $1 AND v.state <> 'dropped') AS versions`,
     [prefix, versionIds],

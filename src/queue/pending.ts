@@ -4,6 +4,7 @@
  */
 import { earlyDue, mergePending } from '../store/dispatch.ts'
 import type { Store } from '../store/store.ts'
+import { keepOutdated } from './outdated.ts'
 
 /** A claimed key; the claim is known by its token. */
 export interface Claimed {
@@ -26,17 +27,21 @@ export async function claim(
   // statement_timestamp() ends the scan of the index at the last due row; clock_timestamp() would look at every row.
   return await store.db.query<Claimed>(
     `WITH due AS MATERIALIZED (
-       SELECT p.key FROM ${store.table.pending} p
+       SELECT p.ctid AS place FROM ${store.table.pending} p
        WHERE p.version_id = $1 AND p.due_at <= statement_timestamp()
          AND EXISTS (SELECT FROM ${store.table.index_versions} v WHERE v.id = $1 AND v.state <> 'dropped')
-       ORDER BY p.due_at LIMIT $3 FOR UPDATE OF p SKIP LOCKED)
-     UPDATE ${store.table.pending} p SET token = $2, due_at = clock_timestamp() + $4 * interval '1 millisecond',
+       ORDER BY p.due_at LIMIT (SELECT $3::int) FOR UPDATE OF p SKIP LOCKED)
+     UPDATE ${store.table.pending} p SET token = $2, due_at = (SELECT clock_timestamp() + $4 * interval '1 millisecond'),
        oldest_change = least(p.oldest_change, p.merged_change), merged_change = NULL
-     WHERE p.version_id = $1 AND p.key = ANY (ARRAY(SELECT due.key FROM due))
+     WHERE p.ctid = ANY (ARRAY(SELECT due.place FROM due))
      RETURNING p.key, p.generation`,
     [versionId, token, size, leaseMs],
   )
 }
+
+// SQL of a condition that always holds: the commit does not wait for the disk. A crash that takes it away leaves the claims,
+// which run out, and the same is done again. Claims and numbers do wait: what they promise must not be given twice.
+const atLeisure = `(SELECT set_config('synchronous_commit', 'off', true)) = 'off'`
 
 /** What became of a claimed key. */
 export interface Settled extends Claimed {
@@ -48,38 +53,43 @@ export interface Settled extends Claimed {
  * Settles keys that were written: deletes those that nothing changed since the claim, releases the others, and gives the
  * number of those. Rule 6: only what the token still holds is touched, and nothing that was counted up meanwhile is
  * deleted. Rule 8: while the version is populated, deletes are recorded in the same statement, because the cluster may
- * forget them before a late page arrives.
+ * forget them before a late page arrives. `hash` is that of the definition by which the documents were made: see `outdated.ts`.
  */
 export async function settle(
   store: Store,
   versionId: string,
   token: string,
   settled: readonly Settled[],
+  hash?: string,
 ): Promise<number> {
   if (settled.length === 0) return 0
   // FOR UPDATE waits for a dispatch of the key and then sees its generation, whatever the snapshot of the statement.
   // By arrays of keys instead of joins: whatever PostgreSQL believes about this table, which grows and shrinks all the
   // time, it takes its primary key, and does not read it once for each key.
   const [row] = await store.db.query<{ moved: number }>(
-    `WITH done AS (SELECT * FROM unnest($3::text[], $4::bigint[], $5::boolean[]) AS d(key, generation, absent)),
+    `WITH done AS (
+       SELECT d.* FROM unnest($3::text[], $4::bigint[], $5::boolean[]) AS d(key, generation, absent)
+       WHERE ${atLeisure} ORDER BY d.key COLLATE "C"),
      held AS MATERIALIZED (
-       SELECT p.key, p.generation FROM ${store.table.pending} p
-       WHERE p.version_id = $1 AND p.key = ANY ($3::text[]) AND p.token = $2 ORDER BY p.key FOR UPDATE),
-     judged AS MATERIALIZED (
-       SELECT h.key, h.generation = d.generation AS unmoved, d.absent FROM held h JOIN done d ON d.key = h.key COLLATE "C"),
+       SELECT p.key, p.place, p.generation = d.generation AS unmoved, d.absent
+       FROM done d
+       CROSS JOIN LATERAL (
+         SELECT p.key, p.generation, p.ctid AS place FROM ${store.table.pending} p
+         WHERE p.version_id = $1 AND p.key = d.key AND p.token = $2 FOR UPDATE) p),
      recorded AS (
        INSERT INTO ${store.table.populate_deletes} (version_id, key)
-       SELECT $1, j.key FROM judged j WHERE j.absent AND EXISTS (
+       SELECT $1, h.key FROM held h WHERE h.absent AND EXISTS (
          SELECT FROM ${store.table.index_versions} v WHERE v.id = $1 AND v.state IN ('created', 'populating'))
-       ORDER BY j.key ON CONFLICT DO NOTHING),
+       ORDER BY h.key ON CONFLICT DO NOTHING),
+     ${keepOutdated(store, '$6::text')},
      released AS (
        UPDATE ${store.table.pending} p SET token = NULL, due_at = ${earlyDue}, made_at = clock_timestamp(),
          attempts = 0, error = NULL,
          oldest_change = coalesce(p.merged_change, p.oldest_change), merged_change = NULL
-       WHERE p.version_id = $1 AND p.key = ANY (ARRAY(SELECT j.key FROM judged j WHERE NOT j.unmoved)) RETURNING p.key),
+       WHERE p.version_id = $1 AND p.key = ANY (ARRAY(SELECT h.key FROM held h WHERE NOT h.unmoved)) RETURNING p.key),
      gone AS (
        DELETE FROM ${store.table.pending} p
-       WHERE p.version_id = $1 AND p.key = ANY (ARRAY(SELECT j.key FROM judged j WHERE j.unmoved)))
+       WHERE p.ctid = ANY (ARRAY(SELECT h.place FROM held h WHERE h.unmoved)))
      SELECT count(*)::int AS moved FROM released`,
     [
       versionId,
@@ -87,6 +97,7 @@ export async function settle(
       settled.map((each) => each.key),
       settled.map((each) => each.generation),
       settled.map((each) => each.absent),
+      hash ?? null,
     ],
   )
   return row!.moved
@@ -120,7 +131,8 @@ export async function release(
   if (refused.length === 0) return []
   return await store.db.query<RefusedKey>(
     `WITH failed AS (
-       SELECT * FROM unnest($3::text[], $4::bigint[], $5::text[], $6::boolean[]) AS f(key, generation, reason, counts)),
+       SELECT f.* FROM unnest($3::text[], $4::bigint[], $5::text[], $6::boolean[]) AS f(key, generation, reason, counts)
+       WHERE ${atLeisure}),
      held AS MATERIALIZED (
        SELECT p.key, p.generation, p.attempts FROM ${store.table.pending} p
        WHERE p.version_id = $1 AND p.key = ANY ($3::text[]) AND p.token = $2 ORDER BY p.key FOR UPDATE),

@@ -29,6 +29,8 @@ export interface ProcessDeps {
 export interface Served {
   version: Version
   source: Source
+  /** Hash of the definition by which this code makes the documents. */
+  hash?: string
 }
 
 /** Why a batch was not written: the cluster, the index or the rows of this version, or the size of the batch. */
@@ -171,6 +173,7 @@ async function finish(
     served.version.id,
     batch.token,
     done.map((each) => ({ ...each, absent: absent.has(each.key) })),
+    served.hash,
   )
   if (moved > 0) deps.emitter.emit('queue:keys:released', { ...nameOf(served), keys: moved })
   await giveBack(

@@ -3,10 +3,11 @@
  * @module
  */
 import type { Definition } from '../search/definition.ts'
-import { forgetGone, listVersions } from '../search/versions.ts'
+import { forgetGone, isMadeFrom, listVersions } from '../search/versions.ts'
 import { openSession } from '../store/lock.ts'
 import type { Store } from '../store/store.ts'
 import type { LaneOptions } from './lanes.ts'
+import { takeOutdated } from './outdated.ts'
 import type { Served } from './process.ts'
 import { noteMs } from './unserved.ts'
 
@@ -27,12 +28,12 @@ export interface ServingOptions extends LaneOptions {
 export async function servedVersions(
   options: Pick<ServingOptions, 'store' | 'prefix' | 'definitions' | 'only'>,
 ): Promise<Served[]> {
-  const byHash = new Map(options.definitions.map((each) => [`${each.name} ${each.hash}`, each.source]))
   const versions = await listVersions(options.store, options.prefix)
   return versions.flatMap((version) => {
-    const source = byHash.get(`${version.index} ${version.hash}`)
+    const definition = options.definitions.find((each) => isMadeFrom(version, each))
     const isKept = version.state !== 'created' && version.abandonedAt === null
-    return source && isKept && (options.only?.includes(version.id) ?? true) ? [{ version, source }] : []
+    if (!definition || !isKept || !(options.only?.includes(version.id) ?? true)) return []
+    return [{ version, source: definition.source, hash: definition.hash }]
   })
 }
 
@@ -102,6 +103,7 @@ export function createAttendance(options: ServingOptions): (served: readonly Ser
   const told = new Set<string>()
   return async (served) => {
     await noteServed(store, served.map((each) => each.version.id))
+    await takeOutdated(store, served)
     if (options.only) return
     const found = await unattended(store, prefix)
     let abandoned = 0

@@ -25,8 +25,10 @@ export interface RefreshDeps extends WriterDeps {
 export async function refreshDependencies(
   deps: RefreshDeps,
   version: Version,
-  { source }: Definition,
+  { source, hash }: Definition,
 ): Promise<boolean> {
+  // It was changed in place for newer code, which may read more.
+  if (version.olderHashes.includes(hash)) return false
   const { store } = deps
   const wanted = await source.dependencies(store.db)
   const { isSame, isStale, awaitsWriters } = await compare(store, version, wanted)

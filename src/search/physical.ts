@@ -75,14 +75,15 @@ export async function createPhysical(search: SearchClient, version: Version, lea
   assertAnswer(status, body, `to create ${version.physical}`)
 }
 
-// The time of registration tells our index from one of the same name that another database made.
-function marked(version: Version): Record<string, unknown> {
+/** The mappings of a version with a mark: it tells our index from one of the same name that another database made. */
+export function marked(version: Version): Record<string, unknown> {
   const { mappings } = version.definition
   return { ...mappings, _meta: { ...mappings._meta as object, elastic_umzug: markOf(version) } }
 }
 
-function markOf({ hash, createdAt }: Version): string {
-  return `${hash.slice(0, 8)} ${createdAt}`
+// A change in place leaves the mark as it is.
+function markOf({ hash, olderHashes: [first = hash] = [], createdAt }: Version): string {
+  return `${first.slice(0, 8)} ${createdAt}`
 }
 
 async function assertOurs(search: SearchClient, version: Version): Promise<void> {
@@ -117,7 +118,7 @@ async function forbidAutoCreate(search: SearchClient, version: Version): Promise
 }
 
 /** Whether the physical index exists. */
-async function physicalExists(search: SearchClient, { physical }: Version): Promise<boolean> {
+export async function physicalExists(search: SearchClient, { physical }: Version): Promise<boolean> {
   const { status } = await search.request({ method: 'HEAD', path: `/${encodeURIComponent(physical)}` })
   if (status !== 404) assertAnswer(status, {}, `to look up ${physical}`)
   return status === 200
