@@ -182,6 +182,11 @@ export interface Source {
    * rows cannot be chosen. Throws `COMMAND_INVALID` for a condition that names what there is not.
    */
   keys?(db: Queryable, choice: Choice, after: string | null, limit: number): Promise<string[]>
+  /**
+   * Text that tells how documents are made: where it is the same, so are they. Undefined, or left out, where that is known
+   * to a function of the application alone.
+   */
+  making?(db: Db): Promise<string | undefined>
   /** Number of documents the source gives now. */
   count(db: Queryable): Promise<number>
   /** Up to `parts - 1` keys that cut the table into parts of about the same size, ascending. */
@@ -240,6 +245,11 @@ export interface Runtime {
   writeError(text: string): void
   /** Whether standard output is a terminal. */
   readonly isTerminal: boolean
+  /**
+   * Asks on the terminal, and gives the line that is typed; undefined where nobody can be asked, because standard input or
+   * error is no terminal, or where the signal ends it.
+   */
+  ask(question: string, signal?: AbortSignal): Promise<string | undefined>
   /** Calls back on SIGINT and SIGTERM; gives the function that takes it back. */
   onStop(callback: (signal: string) => void): () => void
   /** Starts this program once more with these arguments, and more in its environment. What it prints is not shown, its errors are. */

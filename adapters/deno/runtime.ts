@@ -7,6 +7,7 @@ import { userInfo } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import type { Child, Runtime } from '../../src/ports.ts'
 import { monotonicClock } from '../clock.ts'
+import { ask } from '../node/ask.ts'
 import { loadModule } from '../node/load.ts'
 
 /** The members of Deno that are used: declared here, so that the same source compiles for Node. */
@@ -57,6 +58,7 @@ export function denoRuntime(): Runtime {
     write: (text) => void deno.stdout.writeSync(encoder.encode(text)),
     writeError: (text) => void deno.stderr.writeSync(encoder.encode(text)),
     isTerminal: deno.stdout.isTerminal(),
+    ask,
     onStop: (callback) => onStop(deno, callback),
     startAgain: (args, env) => startAgain(deno, args, env),
     exit: (code) => deno.exit(code),

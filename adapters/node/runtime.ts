@@ -12,6 +12,7 @@ import process from 'node:process'
 import { pathToFileURL } from 'node:url'
 import type { Child, Runtime } from '../../src/ports.ts'
 import { monotonicClock } from '../clock.ts'
+import { ask } from './ask.ts'
 import { loadModule } from './load.ts'
 
 /** What Node gives the core. */
@@ -37,6 +38,7 @@ export function nodeRuntime(): Runtime {
     write: (text) => void process.stdout.write(text),
     writeError: (text) => void process.stderr.write(text),
     isTerminal: process.stdout.isTTY === true,
+    ask,
     onStop,
     startAgain,
     exit: (code) => process.exit(code),

@@ -8,6 +8,7 @@ import { keep } from '../kept.ts'
 import { changedAttributes, chosenKeys } from './choice.ts'
 import { dependenciesOf, readColumns } from './dependencies.ts'
 import { routed, routingOf } from './ids.ts'
+import { makingOf } from './making.ts'
 import { type Plan, type Reads, resolvePlan, type SequelizeSource } from './plan.ts'
 import { countDocuments, readKeys, readPage, splitKeys } from './read.ts'
 import { prepareReading, type Reading } from './reading.ts'
@@ -92,6 +93,7 @@ export function fromModel<M extends Model>(model: ModelStatic<M>, options: FromM
     },
     keys: (db, choice, after, limit) =>
       readings.using(db, (reading) => chosenKeys(db, reading, updatedAt, choice, { after, limit })),
+    making: (db) => readings.using(db, (reading) => Promise.resolve(makingOf(reading))),
     count: (db) => readings.using(db, (reading) => countDocuments(db, reading)),
     split: (db, parts) => readings.using(db, (reading) => splitKeys(db, reading, parts)),
   }

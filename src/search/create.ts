@@ -4,6 +4,7 @@
  */
 import { ElasticUmzugError } from '../errors.ts'
 import { assertAliasFree } from './aliases.ts'
+import { recordMaking } from './copy-source.ts'
 import { type Definition, snapshotOf } from './definition.ts'
 import { refreshDependencies } from './dependencies.ts'
 import type { LifecycleDeps } from './lifecycle.ts'
@@ -58,6 +59,7 @@ export async function createVersion(
     }
     throw error
   }
+  await recordMaking(deps.store, version.id, definition)
   deps.onLine(`${version.physical}: created`)
   return version
 }

@@ -37,7 +37,7 @@ export async function claimRange(
      SET token = $2, expires_at = clock_timestamp() + $3 * interval '1 millisecond'
      WHERE r.version_id = $1 AND r.number = (
        SELECT number FROM ${store.table.populate_ranges}
-       WHERE version_id = $1 AND NOT done AND expires_at <= clock_timestamp()
+       WHERE version_id = $1 AND copy_from IS NULL AND NOT done AND expires_at <= clock_timestamp()
        ORDER BY number LIMIT 1 FOR UPDATE SKIP LOCKED)
      RETURNING number, after_key AS after, up_to_key AS "upTo", cursor`,
     [versionId, token, leaseMs],
@@ -87,7 +87,7 @@ export async function releaseRange(store: Store, versionId: string, number: numb
 export async function resetRanges(store: Store, versionId: string): Promise<boolean> {
   const rows = await store.db.query(
     `UPDATE ${store.table.populate_ranges}
-     SET cursor = NULL, documents = 0, done = false, token = NULL,
+     SET cursor = NULL, documents = 0, done = false, token = NULL, task = NULL,
        expires_at = CASE WHEN done THEN clock_timestamp() ELSE expires_at END
      WHERE version_id = $1 RETURNING number`,
     [versionId],
