@@ -27,6 +27,8 @@ export interface TableFacts extends Table {
   kind: 'r' | 'p' | 'v' | 'm' | 'f'
   /** Whether it has a primary key. */
   hasKey: boolean
+  /** Numbers of the columns of its primary key; none when it has none. */
+  key: number[]
   /** Whether it has partitions or children, or is one. */
   inTree: boolean
   /** Columns that are not dropped, in their order. */
@@ -59,6 +61,9 @@ export async function readTables(on: Queryable, tables: readonly string[]): Prom
     `SELECT n.nspname || '.' || c.relname AS "table", n.nspname AS schema, c.relname AS name, c.oid::text AS oid,
        c.relkind::text AS kind,
        EXISTS (SELECT FROM pg_index i WHERE i.indrelid = c.oid AND i.indisprimary) AS "hasKey",
+       (SELECT coalesce(json_agg(k.number), '[]') FROM pg_index i
+         CROSS JOIN LATERAL unnest((i.indkey::int2[])[0:i.indnkeyatts - 1]) AS k(number)
+         WHERE i.indrelid = c.oid AND i.indisprimary) AS key,
        c.relkind = 'p' OR EXISTS (SELECT FROM pg_inherits i WHERE c.oid IN (i.inhparent, i.inhrelid)) AS "inTree",
        (SELECT coalesce(json_agg(json_build_object('name', a.attname, 'number', a.attnum,
            'type', a.atttypid::text, 'virtual', a.attgenerated = 'v',

@@ -13,12 +13,16 @@ import { defineIndex } from '../../src/search/definition.ts'
 import { openStore } from '../../src/store/store.ts'
 import { median } from './figures.ts'
 
-const rounds = 7
-const singles = 300
+const rounds = 40
+const singles = 50
+const largeRounds = 7
 const many = 10_000
 const most = 100_000
 
-type How = 'none' | 'hooks' | 'triggers'
+/** `floor`: a trigger that keeps nothing but the keys, in arrays of a thousand; the least that anything records. */
+type How = 'none' | 'floor' | 'hooks' | 'triggers'
+
+const hows: readonly How[] = ['none', 'floor', 'hooks', 'triggers']
 
 interface Writer {
   how: How
@@ -31,9 +35,11 @@ interface Options {
   /** Schema of the own tables. */
   schema: string
   print(line: string): void
+  /** Measures only what has this in its name. */
+  only?: string | undefined
 }
 
-type Work = (writer: Writer, round: number, options?: { transaction: Transaction }) => Promise<unknown>
+type Work = (writer: Writer, turn: number, options?: { transaction: Transaction }) => Promise<unknown>
 
 const summary = 'the whale and the harbour at night '.repeat(7)
 const row = (id: number) => ({ id, title: `Book ${id}`, summary, pages: id % 900, authorId: 1 + id % 1_000 })
@@ -42,51 +48,52 @@ const each = async (work: (id: number) => Promise<unknown>) => {
   for (let id = 1; id <= singles; id++) await work(id)
 }
 
-// Each round has rows of its own.
+// Each turn has rows of its own, and so has each way of committing.
 const single: Record<string, Work> = {
-  create: ({ Book }, round, options) => each((id) => Book.create(row(1_000_000 + round * singles + id), options)),
-  update: (writer, round, options) => each((id) => known(writer, id).update({ title: `${round} ${id}` }, options)),
-  'update that moves': (writer, round, options) =>
-    each((id) => known(writer, id).update({ authorId: 1 + (round + id) % 1_000 }, options)),
-  destroy: (writer, round, options) => each((id) => known(writer, 2_000_000 - round * singles - id).destroy(options)),
+  create: ({ Book }, turn, options) => each((id) => Book.create(row(1_000_000 + turn * singles + id), options)),
+  update: (writer, turn, options) => each((id) => known(writer, id).update({ title: `${turn} ${id}` }, options)),
+  'update that moves': (writer, turn, options) =>
+    each((id) => known(writer, id).update({ authorId: 1 + (turn + id) % 1_000 }, options)),
+  destroy: (writer, turn, options) => each((id) => known(writer, 2_000_000 + turn * singles + id).destroy(options)),
 }
 
 const large: Record<string, Work> = {
-  [`bulkCreate of ${many}`]: ({ Book }, round) =>
-    Book.bulkCreate(Array.from({ length: many }, (_, at) => row(3_000_000 + round * many + at))),
-  [`raw INSERT of ${most}`]: ({ how, sequelize }, round) =>
-    sequelize.query(insertSql(how, 4_000_000 + round * most, 4_000_000 + (round + 1) * most - 1)),
-  [`raw UPDATE of ${most}`]: ({ how, sequelize }, round) =>
+  [`bulkCreate of ${many}`]: ({ Book }, turn) =>
+    Book.bulkCreate(Array.from({ length: many }, (_, at) => row(3_000_000 + turn * many + at))),
+  [`raw INSERT of ${most}`]: ({ how, sequelize }, turn) =>
+    sequelize.query(insertSql(how, 4_000_000 + turn * most, 4_000_000 + (turn + 1) * most - 1)),
+  [`raw UPDATE of ${most}`]: ({ how, sequelize }, turn) =>
     sequelize.query(
-      `UPDATE ${how}_books SET title = 'round ${round}' WHERE id >= 4000000 AND id < ${4_000_000 + most}`,
+      `UPDATE ${how}_books SET title = 'turn ${turn}' WHERE id >= 4000000 AND id < ${4_000_000 + most}`,
     ),
-  [`raw UPDATE of ${most}, unread column`]: ({ how, sequelize }, round) =>
-    sequelize.query(`UPDATE ${how}_books SET summary = '${round}' WHERE id >= 4000000 AND id < ${4_000_000 + most}`),
+  [`raw UPDATE of ${most}, unread column`]: ({ how, sequelize }, turn) =>
+    sequelize.query(
+      `UPDATE ${how}_books SET summary = '${summary} ${turn}' WHERE id >= 4000000 AND id < ${4_000_000 + most}`,
+    ),
 }
 
 /** Throughput of each kind of write as a share of that without capture; of large ones the time as its multiple. */
-export async function benchCapture({ databaseUrl, schema, print }: Options): Promise<void> {
-  const writers: Writer[] = (['none', 'hooks', 'triggers'] as const).map((how) => openWriter(how, databaseUrl))
+export async function benchCapture({ databaseUrl, schema, print, only = '' }: Options): Promise<void> {
+  const writers = hows.map((how) => openWriter(how, databaseUrl))
   for (const writer of writers) await prepare(writer, schema)
-  print(
-    `capture: ${singles} writes of one row a round, median of ${rounds} rounds, as a share of the throughput without`,
-  )
+  print(`capture: turns of ${singles} writes of one row, median of ${rounds}, as a share of the throughput without`)
   for (const [name, work] of Object.entries(single)) {
-    const inside: Work = (writer, round) =>
-      writer.sequelize.transaction((transaction) => work(writer, round + rounds + 1, { transaction }))
+    const inside: Work = (writer, turn) =>
+      writer.sequelize.transaction((transaction) => work(writer, turn + rounds + 1, { transaction }))
     for (const [how, run] of [['autocommit', work], ['in a transaction', inside]] as const) {
-      const { base, ratios } = await compare(writers, schema, run)
+      const title = `${name}, ${how}`
+      if (!title.includes(only)) continue
+      const { base, ratios } = await compare(writers, schema, { work: run, rounds })
       const shares = ratios.map(([how, ratio]) => `${how} ${(1 / ratio).toFixed(2)}`)
-      print(
-        `  ${`${name}, ${how}`.padEnd(36)} ${shares.join('   ')}   (${(base / singles).toFixed(2)} ms a row without)`,
-      )
+      print(`  ${title.padEnd(36)} ${shares.join('   ')}   (${(base / singles).toFixed(2)} ms a row without)`)
     }
   }
-  print(`capture: large writes, as a multiple of the time without`)
-  for (const [name, work] of Object.entries(large)) {
-    const { base, ratios } = await compare(writers, schema, work)
+  print(`capture: large writes, median of ${largeRounds}, as a multiple of the time without`)
+  for (const [title, work] of Object.entries(large)) {
+    if (!title.includes(only)) continue
+    const { base, ratios } = await compare(writers, schema, { work, rounds: largeRounds })
     const multiples = ratios.map(([how, ratio]) => `${how} ${ratio.toFixed(2)}`)
-    print(`  ${name.padEnd(36)} ${multiples.join('   ')}   (${base.toFixed(0)} ms without)`)
+    print(`  ${title.padEnd(36)} ${multiples.join('   ')}   (${base.toFixed(0)} ms without)`)
   }
   await Promise.all(writers.map(({ sequelize }) => sequelize.close()))
 }
@@ -107,16 +114,33 @@ function openWriter(how: How, databaseUrl: string): Writer {
 
 async function prepare({ how, sequelize, Book }: Writer, schema: string): Promise<void> {
   await sequelize.sync()
+  // What the server does by itself meets one or the other by chance: it is done between the turns instead.
+  await sequelize.query(`ALTER TABLE ${how}_books SET (autovacuum_enabled = off)`)
   await sequelize.query(insertSql(how, 1, 20_000))
-  await sequelize.query(insertSql(how, 2_000_000 - 2 * (rounds + 2) * singles, 2_000_000))
+  await sequelize.query(insertSql(how, 2_000_000, 2_000_000 + 2 * (rounds + 2) * singles))
+  await sequelize.query(insertSql(how, 4_000_000, 4_000_000 + most - 1))
   await sequelize.query(`VACUUM ANALYZE ${how}_books`)
   const source = fromModel(Book, { attributes: ['id', 'title', 'pages'], include: [{ association: 'author' }] })
   const definition = defineIndex({ name: 'books', mappings: { properties: {} }, source })
   if (how === 'hooks') installCapture({ sequelize, definitions: [definition], schema, wake: () => {} })
+  if (how === 'floor') await installFloor(sequelize)
   if (how !== 'triggers') return
   const db = fromSequelize(sequelize)
   const deps = { store: openStore(db, schema), clock: monotonicClock, onLine: () => {} }
   await installTriggers(deps, joinNeeds(await definition.source.dependencies(db)), { replicated: false })
+}
+
+async function installFloor(sequelize: Sequelize): Promise<void> {
+  await sequelize.query(`CREATE TABLE floor_changes (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, keys text[])`)
+  const referencing = { INSERT: 'NEW TABLE AS rows', UPDATE: 'NEW TABLE AS rows', DELETE: 'OLD TABLE AS rows' }
+  await sequelize.query(`CREATE FUNCTION floor_capture() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    INSERT INTO floor_changes (keys) SELECT array_agg(r.id::text) FROM
+      (SELECT id, (row_number() OVER () - 1) / 1000 AS batch FROM rows) r GROUP BY r.batch;
+    RETURN NULL; END $$`)
+  for (const [event, tables] of Object.entries(referencing)) {
+    await sequelize.query(`CREATE TRIGGER floor_${event} AFTER ${event} ON floor_books REFERENCING ${tables}
+      FOR EACH STATEMENT EXECUTE FUNCTION floor_capture()`)
+  }
 }
 
 function insertSql(how: How, from: number, to: number): string {
@@ -124,20 +148,39 @@ function insertSql(how: How, from: number, to: number): string {
     SELECT i, 'Book ' || i, '${summary}', i % 900, 1 + i % 1000 FROM generate_series(${from}, ${to}) i`
 }
 
-async function compare(writers: readonly Writer[], schema: string, work: Work) {
+interface Compared {
+  work: Work
+  rounds: number
+}
+
+async function compare(writers: readonly Writer[], schema: string, { work, rounds }: Compared) {
   const times = new Map<How, number[]>(writers.map(({ how }) => [how, []]))
   for (let round = 0; round <= rounds; round++) {
-    for (const writer of round % 2 ? writers : writers.toReversed()) {
+    // Whoever comes first finds other caches than the next: each in its turn.
+    const from = round % writers.length
+    for (const writer of [...writers.slice(from), ...writers.slice(0, from)]) {
       const started = performance.now()
-      await work(writer, round)
+      await work(writer, round + 1)
       // The first round only warms up.
       if (round > 0) times.get(writer.how)!.push(performance.now() - started)
     }
-    // As a worker would.
-    await writers[0]!.sequelize.query(`TRUNCATE ${schema}.changes`)
+    await settle(writers, schema, rounds)
   }
   const none = times.get('none')!
   // Of each round by itself: what else the machine does changes from minute to minute.
   const ratio = (how: How) => median(times.get(how)!.map((each, at) => each / none[at]!))
   return { base: median(none), ratios: writers.slice(1).map(({ how }) => [how, ratio(how)] as const) }
+}
+
+// As a worker would, and autovacuum. After large writes every table is as large as before.
+async function settle(writers: readonly Writer[], schema: string, rounds: number): Promise<void> {
+  const { sequelize } = writers[0]!
+  await sequelize.query(`TRUNCATE ${schema}.changes, floor_changes`)
+  if (rounds !== largeRounds) return
+  for (const { how } of writers) {
+    await sequelize.query(
+      `DELETE FROM ${how}_books WHERE id >= 3000000 AND id NOT BETWEEN 4000000 AND ${4_000_000 + most - 1}`,
+    )
+    await sequelize.query(`VACUUM ${how}_books`)
+  }
 }
