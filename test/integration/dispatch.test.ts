@@ -321,6 +321,25 @@ describe('dispatch', () => {
       expect(await pendingRows(core)).to.eql([])
     })
 
+    it('wait for a dispatch of their key that is under way, and leave the row that it changed', async () => {
+      const { token, claimed } = await take()
+      await write(core, [{ id: 1, title: 'b' }])
+      const settling = await core.db.transaction(async (tx) => {
+        await tx.query('SELECT elastic_umzug.dispatch(500, 5000, 5000)')
+        const settling = done(token, claimed)
+        await waitFor(async () =>
+          (await core.sql(
+            `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE 'WITH done AS%'`,
+          )).length > 0
+        )
+        return { settling }
+      })
+      expect(await settling.settling).to.equal(1)
+      const again = await take()
+      expect(again.claimed).to.eql([{ key: '1', generation: '2' }])
+      await done(again.token, again.claimed)
+    })
+
     it('no longer count a change that they handled as unprocessed, while later ones go on', async () => {
       const mark = await markNow(core.store)
       const { token, claimed } = await take()
