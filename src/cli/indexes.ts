@@ -5,6 +5,7 @@
 import type { CommandLineAction } from '@rushstack/ts-command-line'
 import { activateAction } from './activate.ts'
 import { createVersionAction } from './create.ts'
+import { dropAction } from './drop.ts'
 import { listAction } from './list.ts'
 import type { Session } from './session.ts'
 import { updateAction } from './update.ts'
@@ -18,5 +19,6 @@ export function indexActions(session: Session): CommandLineAction[] {
     updateAction(session),
     activateAction(session),
     verifyAction(session),
+    dropAction(session),
   ]
 }

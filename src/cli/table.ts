@@ -28,3 +28,11 @@ export function age(ms: number): string {
   if (ms < 6_000_000) return `${Math.round(ms / 60_000)} min`
   return `${(ms / 3_600_000).toFixed(1)} h`
 }
+
+/** Bytes in the largest fitting unit. */
+export function size(bytes: number): string {
+  if (bytes < 1_000) return `${bytes} B`
+  const units = ['kB', 'MB', 'GB', 'TB']
+  const at = Math.min(units.length - 1, Math.floor(Math.log10(bytes) / 3) - 1)
+  return `${(bytes / 1_000 ** (at + 1)).toFixed(1)} ${units[at]}`
+}

@@ -4,12 +4,16 @@
  */
 import type { Definition } from '../search/definition.ts'
 import { converge, type Converged } from '../search/lifecycle.ts'
+import type { ForeignIndex } from '../search/inventory.ts'
 import type { Version } from '../search/versions.ts'
 import { type ActivateOptions, activateVersions } from './activate.ts'
 import type { Base, Run } from './base.ts'
+import type { ChangeOptions } from './change.ts'
 import { type CreateOptions, createVersions } from './create.ts'
+import { type DropOptions, dropVersions } from './drop.ts'
 import { fillRecorded } from './fill.ts'
-import { listStatus, type VersionStatus } from './list.ts'
+import { dropForeign, listForeign } from './foreign.ts'
+import { type ListOptions, listStatus, listUncreated, type Uncreated, type VersionStatus } from './list.ts'
 import { lookNow } from './look.ts'
 import { commandsOff } from './off.ts'
 import { type UpdateOptions, updateVersions } from './update.ts'
@@ -17,8 +21,12 @@ import { type Verified, type VerifyOptions, verifyVersions } from './verify.ts'
 
 /** The commands on index versions. */
 export interface IndexCommands {
-  /** Every version that is not dropped. */
-  list(): Promise<VersionStatus[]>
+  /** Every version that is not dropped, or the chosen ones: `name` means all its versions. */
+  list(names?: readonly string[], options?: ListOptions): Promise<VersionStatus[]>
+  /** The definitions (default: all) that no version was made from yet. */
+  listUncreated(names?: readonly string[]): Promise<Uncreated[]>
+  /** The indexes of the cluster that are no versions of this environment, but for hidden ones and dot indexes. */
+  listForeign(): Promise<ForeignIndex[]>
   /** Creates a version for each named definition (default: all) that has none. */
   create(names?: readonly string[], options?: CreateOptions): Promise<Version[]>
   /**
@@ -35,18 +43,31 @@ export interface IndexCommands {
    * Throws `VERIFY_FAILED` when differences remain.
    */
   verify(targets?: readonly string[], options?: VerifyOptions): Promise<Verified[]>
+  /**
+   * Drops `name@N` and physical names, and, with `force`, all versions of a `name`: at once they get no changes any more;
+   * their physical indexes are deleted when no request to them can be under way, after a `leaseMs`. It waits for that, but for
+   * inside a migration; stopped or killed, any worker or command goes on. They stay on record. Gives those that it dropped.
+   * Throws `COMMAND_INVALID` for the active version, unless `force` is given: then its alias goes with it.
+   */
+  drop(targets: readonly string[], options?: DropOptions): Promise<Version[]>
+  /** Deletes indexes that are not ours, by their exact names. Throws `COMMAND_INVALID`, `DEFINITION_UNKNOWN`. */
+  dropForeign(names: readonly string[], options?: ChangeOptions): Promise<ForeignIndex[]>
 }
 
 /** The commands; with `within` they take part in an action that already holds the run lock. */
 export function indexCommands(base: Base, within?: Run): IndexCommands {
   const commands: IndexCommands = {
-    list: () => listStatus(base),
+    list: (names, options) => listStatus(base, names, options),
+    listUncreated: (names) => listUncreated(base, names),
+    listForeign: () => listForeign(base),
+    drop: (targets, options = {}) => dropVersions(base, within, targets, options),
+    dropForeign: (names, options = {}) => dropForeign(base, names, options),
     create: (names = [], options = {}) => createVersions(base, within, names, options),
     update: (names = [], options = {}) => updateVersions(base, within, names, options),
     activate: (targets = [], options = {}) => activateVersions(base, within, targets, options),
     verify: (targets, options) => verifyVersions(base, targets, options),
   }
-  return base.off ? commandsOff(base.runtime, commands, ['list']) : commands
+  return base.off ? commandsOff(base.runtime, commands, ['list', 'listUncreated', 'listForeign']) : commands
 }
 
 /** Every definition: create, populate, verify, activate where that is not done yet. Part of `up`. */

@@ -41,7 +41,7 @@ export interface ClusterStatus {
 }
 
 /** A version as `status` sees it. */
-export interface ServedVersion extends Omit<VersionStatus, 'definition'> {
+export interface ServedVersion extends Omit<VersionStatus, 'definition' | 'sizeBytes'> {
   /** True when the config of this code has its definition. */
   known: boolean
 }

@@ -44,12 +44,33 @@ export async function findTargets(
   options: TargetOptions = {},
 ): Promise<Version[]> {
   assertTargets(names, options)
-  const versions = await listVersions(deps.store, deps.prefix)
+  return await chooseTargets(deps, await listVersions(deps.store, deps.prefix), names, options)
+}
+
+/** `findTargets` among versions that were listed before, in their order. */
+export async function chooseTargets(
+  deps: TargetDeps,
+  versions: readonly Version[],
+  names: readonly string[],
+  options: TargetOptions,
+): Promise<Version[]> {
   const named = options.all || options.allActive
     ? [...new Set(versions.map((each) => each.index))].map((index): Named => ({ index, version: undefined }))
-    : names.map((each) => namedBy(versions, each))
+    : await Promise.all(names.map((each) => namedBy(deps, versions, each)))
   const chosen = new Set(named.flatMap((each) => choose(versions, each, options)))
   return versions.filter((each) => chosen.has(each))
+}
+
+/** Like it, but an index that is named stands for all its versions. */
+export async function chooseWhole(
+  deps: TargetDeps,
+  versions: readonly Version[],
+  names: readonly string[],
+): Promise<Version[]> {
+  const isWhole = (name: string) =>
+    versions.some((each) => each.index === name) && !versions.some((each) => each.physical === name)
+  const exact = await chooseTargets(deps, versions, names.filter((each) => !isWhole(each)), {})
+  return versions.filter((each) => exact.includes(each) || names.filter(isWhole).includes(each.index))
 }
 
 /** Throws `COMMAND_INVALID` for options that contradict each other or the names. */
@@ -73,12 +94,51 @@ function contradict(what: string): never {
   )
 }
 
-/** What a name stands for: `name`, `name@N` or a physical name of this prefix. Throws `VERSION_UNKNOWN`. */
-function namedBy(versions: readonly Version[], name: string): Named {
+// `name`, `name@N` or a physical name of this prefix. Throws `VERSION_UNKNOWN`, and `COMMAND_INVALID` where it stands for two.
+async function namedBy(deps: TargetDeps, versions: readonly Version[], name: string): Promise<Named> {
   const version = versions.find((each) => each.physical === name || `${each.index}@${each.number}` === name)
+  const isIndex = versions.some((each) => each.index === name)
+  if (version && isIndex) throw ambiguous(version, name)
   if (version) return { index: version.index, version }
-  if (versions.some((each) => each.index === name)) return { index: name, version: undefined }
-  throw unknownVersion(versions, name)
+  if (isIndex) return { index: name, version: undefined }
+  throw await explainUnknown(deps, versions, name)
+}
+
+// An index may be called what a version of another one is called: `books-2` beside `books`.
+function ambiguous({ index, number }: Version, name: string): ElasticUmzugError {
+  return new ElasticUmzugError(
+    'COMMAND_INVALID',
+    `"${name}" is version ${number} of index "${index}", and an index of its own.`,
+    { next: `write ${index}@${number}, or ${name}@N for a version of the other` },
+  )
+}
+
+/** The error for a name that stands for no version of this prefix; tells what it was, or where it is. */
+export async function explainUnknown(
+  { store, prefix }: TargetDeps,
+  versions: readonly Version[],
+  name: string,
+): Promise<ElasticUmzugError> {
+  const found = await store.db.query<{ physical: string; prefix: string; droppedAt: string | null }>(
+    `SELECT v.physical, i.prefix, to_json(v.dropped_at) #>> '{}' AS "droppedAt"
+     FROM ${store.table.index_versions} v JOIN ${store.table.indexes} i ON i.id = v.index_id
+     WHERE v.physical = $1 OR i.prefix = $2 AND i.name || '@' || v.number = $1`,
+    [name, prefix],
+  )
+  const [other] = found
+  if (!other) return unknownVersion(ofNamed(versions, name), name)
+  const what = other.prefix === prefix
+    ? `${other.physical} was dropped on ${other.droppedAt}`
+    : `${other.physical} was made with prefix "${other.prefix}", and this config has "${prefix}"`
+  const next = other.prefix === prefix ? 'npx umzug es:list --dropped' : `npx umzug es:list --prefix ${other.prefix}`
+  return new ElasticUmzugError('VERSION_UNKNOWN', `${what}.`, { next })
+}
+
+// Of an index that there is, its own versions say more than all there are.
+function ofNamed(versions: readonly Version[], name: string): readonly Version[] {
+  const index = name.replace(/[@-]\d+$/, '')
+  const own = versions.filter((each) => each.index === index || `${each.prefix}${each.index}` === index)
+  return own.length > 0 ? own : versions
 }
 
 /** The error for a name that stands for no version. */
