@@ -15,6 +15,7 @@ export const errorCodes = {
   SEARCH_REFUSED: 'Elasticsearch refused the login',
   SEARCH_VERSION: 'the server is not Elasticsearch 8',
   SEARCH_FAILED: 'Elasticsearch answered with an error',
+  SEARCH_DISK: 'the cluster lacks the room for a version',
   SCHEMA_MISSING: 'the own tables do not exist yet',
   SCHEMA_NEWER: 'the own tables were made by a newer release',
   RUN_LOCK_HELD: 'another run holds the run lock, and `--no-wait` was given',

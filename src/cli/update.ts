@@ -25,6 +25,10 @@ export function updateAction({ open, print, runtime, signal }: Session): Command
     names: 'name (the version of this code), name@N, or the physical name; none means all that the config defines.',
     flags: {
       '--full': 'Begins anew where an interrupted update could be gone on with.',
+      '--copy':
+        'Fills a new version by a copy of the active one inside the cluster, or fails; by default where that is sure.',
+      '--no-copy': 'Reads the rows in any case.',
+      '--force': 'Fills a version although the cluster may lack the room for it.',
       ...targetFlags,
       ...dryRun,
     },
@@ -68,6 +72,9 @@ function optionsOf(given: Given): UpdateOptions {
   return {
     ...targetsOf(given),
     full: flag('--full'),
+    ...(flag('--copy') && { copy: true }),
+    ...(flag('--no-copy') && { copy: false }),
+    force: flag('--force'),
     dryRun: flag('--dry-run'),
     ...(since !== undefined && { since }),
     ...(where !== undefined && { where: parsed(where) }),

@@ -4,13 +4,13 @@
  */
 import type { Definition } from '../search/definition.ts'
 import { fillVersion, type LifecycleDeps } from '../search/lifecycle.ts'
-import { firstFill, settledMoment } from '../search/since.ts'
-import type { Version } from '../search/versions.ts'
+import { firstFill, lastUpdate, settledMoment } from '../search/since.ts'
+import { listVersions, type Version } from '../search/versions.ts'
 import type { Base } from './base.ts'
 import type { Run } from './run.ts'
 
 /** What a fill takes besides what every command does. */
-export type FillLimits = Pick<LifecycleDeps, 'load'>
+export type FillLimits = Pick<LifecycleDeps, 'load' | 'copy' | 'force'>
 
 /** The name under which fills and refreshes are recorded, whichever command they are a part of. */
 export const updateName = 'es:update'
@@ -31,10 +31,20 @@ export async function fillRecorded(
     return await fillVersion(deps(run), version, definition)
   }
   return await run.part({ action: updateName, target: version.physical }, async (part) => {
-    const from = await firstFill(base.store, version.physical) ?? await settledMoment(base.db)
+    const from = await firstFill(base.store, version.physical) ?? await fillMoment(base, version, limits)
     await part.action.checkpoint({ from, whole: true, fill: true })
     return await counting(base, part, version, () => fillVersion(deps(part), version, definition))
   })
+}
+
+// Where the documents may be copied from the active version, they lack what that lacks.
+async function fillMoment({ store, db }: Base, { index, prefix }: Version, { copy }: FillLimits): Promise<string> {
+  const now = await settledMoment(db)
+  const active = copy === false ? undefined : (await listVersions(store, prefix))
+    .find((each) => each.index === index && each.state === 'active')
+  if (!active) return now
+  const last = await lastUpdate(store, active.physical) ?? active.createdAt
+  return Date.parse(last) < Date.parse(now) ? last : now
 }
 
 /** Counts what this process populates of a version meanwhile. */

@@ -21,6 +21,10 @@ import { type Job, jobsOf } from './update-jobs.ts'
 export interface UpdateOptions extends ChangeOptions, TargetOptions, ChoiceOptions, LoadOptions {
   /** True begins anew where an interrupted update could be gone on with. */
   full?: boolean
+  /** Whether a new version is filled by a copy inside the cluster; see `LifecycleDeps.copy`. */
+  copy?: boolean
+  /** True fills a version although the cluster may lack the room for it. */
+  force?: boolean
   /** Number of an action of another process of this machine: takes part in its work instead of doing any of its own. */
   joins?: string
   /** Gets the number of the action once it does its work. */
@@ -85,7 +89,7 @@ async function update(
   deps: LifecycleDeps,
   job: Job,
   choice: Choosing,
-  { full = false }: UpdateOptions,
+  { full = false, copy, force }: UpdateOptions,
 ): Promise<Version> {
   const { definition } = job
   const isPart = choice.ids !== undefined || choice.where !== undefined
@@ -94,7 +98,7 @@ async function update(
   const version = job.version ?? await createVersion(deps, definition)
   if (isIncomplete(version)) {
     if (choice.since !== undefined) run.say(`${version.physical}: ${version.state}, so every row is read`)
-    return await fillRecorded(base, run, version, definition, { load: deps.load })
+    return await fillRecorded(base, run, version, definition, { load: deps.load, copy, force })
   }
   return await refreshRecorded(base, run, version, definition, choice, { full, load: deps.load ?? {} })
 }

@@ -29,7 +29,7 @@ export function isLoad(refusal: Refusal): boolean {
 }
 
 /** Whether the index does not take writes: it is closed, blocked, forbidden or gone. */
-export function isShut({ status, type }: Refusal): boolean {
+export function isShut({ status, type }: Pick<Refusal, 'status' | 'type'>): boolean {
   return status === 403 || status === 404 || type === 'index_closed_exception'
 }
 

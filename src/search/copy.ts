@@ -8,7 +8,7 @@
  */
 import PQueue from 'p-queue'
 import { ElasticUmzugError } from '../errors.ts'
-import { deadlineOf } from './bulk.ts'
+import { deadlineOf, isShut } from './bulk.ts'
 import type { LoadOptions } from './load.ts'
 import type { PageDeps } from './pages.ts'
 import { stopped } from './populate.ts'
@@ -120,8 +120,9 @@ async function copySlice(deps: PageDeps, options: Copying, slice: Held, deadline
     const ended = task === undefined ? { failures: [] } : await watch(deps, options, slice, task)
     if (ended === 'over') return
     failures = ended?.failures ?? []
-    const refused = failures.find(({ id, status = 0 }) => id !== undefined && isRefusal(status))
+    const refused = failures.find(isRefusal)
     if (refused) throw refusedDocument(options.version, refused)
+    await deps.clock.sleep(attempt * 500, options.signal)
   }
   await holdSlice(deps.store, options.version.id, slice, { task: null, documents: 0, done: false }, 0)
   const reason = failures[0] ? reasonOfFailure(failures[0]) : 'no answer'
@@ -131,8 +132,8 @@ async function copySlice(deps: PageDeps, options: Copying, slice: Held, deadline
 }
 
 // An index that is closed or blocked, and a cluster that is too busy, are no document's fault.
-function isRefusal(status: number): boolean {
-  return status >= 400 && status < 500 && ![403, 404, 429].includes(status)
+function isRefusal({ id, status = 0, cause: { type = '' } = {} }: TaskFailure): boolean {
+  return id !== undefined && status >= 400 && status < 500 && status !== 429 && !isShut({ status, type })
 }
 
 // On record before it is watched. Without an answer nothing else is started until it has surely begun or never will.

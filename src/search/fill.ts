@@ -12,8 +12,9 @@ import { assertNotDropped } from './drop.ts'
 import { beginLoad, endLoad } from './durable.ts'
 import { assertPhysical, createPhysical } from './physical.ts'
 import { populate, stopped } from './populate.ts'
-import { clearPopulate } from './ranges.ts'
+import { clearPopulate, rangeProgress } from './ranges.ts'
 import { reapplyDeletes } from './reapply.ts'
+import { assertRoom } from './room.ts'
 import { restoreSettings } from './settings.ts'
 import { verifyCopy } from './verify-copy.ts'
 import { type Counts, verify } from './verify.ts'
@@ -101,6 +102,8 @@ async function loadDocuments(
     version.id,
     expected,
   ])
+  const { documents } = await rangeProgress(store, version.id)
+  if (!deps.force) await assertRoom(deps, version, source, Math.max(0, expected - documents))
   deps.onLine(`${version.physical}: ${from ? `copying ${from.physical},` : 'populating'} ${expected} rows`)
   const options = { version, workers, load, expected, signal, assertHeld }
   do {

@@ -38,6 +38,8 @@ export interface LifecycleDeps extends PopulateDeps {
    * the active one surely holds the same documents.
    */
   copy?: boolean | undefined
+  /** True fills a version although the cluster may lack the room for it. */
+  force?: boolean | undefined
   /** Limits of a populate in this process. */
   load?: LoadOptions | undefined
   /**
