@@ -7,6 +7,7 @@ import type { LoadOptions } from '../search/load.ts'
 import { populate } from '../search/populate.ts'
 import { rangeProgress } from '../search/ranges.ts'
 import { refreshesUnderWay } from '../search/refresh-state.ts'
+import { copyPlan } from '../search/slices.ts'
 import { isMadeFrom, listVersions, type Version } from '../search/versions.ts'
 import type { About } from '../store/actions.ts'
 import { isHeld } from '../store/lock.ts'
@@ -38,7 +39,8 @@ export async function join(base: Base, joining: Joining): Promise<void> {
 
 async function joinFill(base: Base, { load, signal, say, part }: Joining, version: Version): Promise<void> {
   const { ranges, done } = await rangeProgress(base.store, version.id)
-  if (ranges === done) return
+  // The parts of a copy are tasks of the cluster: there is nothing to take.
+  if (ranges === done || await copyPlan(base.store, version.id)) return
   const { source } = base.definitions.find((each) => isMadeFrom(version, each))!
   const options = base.workerOptions()
   say(`${version.physical}: takes part in populating it`)

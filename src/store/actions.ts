@@ -126,7 +126,7 @@ function actionOf(recording: Recording, counters: Counters): Action {
     checkpoint: (checkpoint, on) => counters.store(on ?? store.db, checkpoint),
     assertHeld: () => session.assertHeld(),
     async part(about, work) {
-      const part = await insertAction(store, { ...options, ...about }, id, 'in_progress')
+      const part = await insertAction(store, { origin: options.origin, ...about }, id, 'in_progress')
       return await recorded({ ...recording, id: part }, work)
     },
   }
