@@ -13,8 +13,9 @@ import { defineIndex } from '../../src/search/definition.ts'
 import { openStore } from '../../src/store/store.ts'
 import { median } from './figures.ts'
 
-const rounds = 40
-const singles = 50
+const rounds = 9
+// A turn lasts longer than what hooks know of the database is kept, so that it is asked as often as by a steady writer.
+const singles = 1_000
 const largeRounds = 7
 const many = 10_000
 const most = 100_000

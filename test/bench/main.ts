@@ -1,7 +1,7 @@
 /**
  * `npm run bench`, or one of it, as `npm run bench lag`: populate rate against its ceiling, lag under steady change, the
  * highest rate of a worker against its ceiling, a change that many documents show, what capture costs the writer, memory of a populate. Prints figures,
- * asserts none. BENCH_ROWS (default 100,000) books; for rates BENCH_RATE_ROWS (50,000), for memory BENCH_MEMORY_ROWS (200,000).
+ * asserts none; `npm run bench capture raw` only those with this in their name. BENCH_ROWS (default 100,000) books; for rates BENCH_RATE_ROWS (50,000), for memory BENCH_MEMORY_ROWS (200,000).
  * @module
  */
 import process from 'node:process'
@@ -44,7 +44,8 @@ await withStop(async () => {
     await bench(
       'capture',
       1,
-      ({ world: { databaseUrl } }) => benchCapture({ databaseUrl, schema: 'elastic_umzug', print }),
+      ({ world: { databaseUrl } }) =>
+        benchCapture({ databaseUrl, schema: 'elastic_umzug', print, only: process.argv[3] }),
     )
     await benchAlone('queue', (world) => benchQueue(world, { rows: queueRows, churn: queueChurn }, print))
     await bench('memory', memoryRows, ({ world }) => benchMemory(world))
