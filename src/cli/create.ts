@@ -12,10 +12,21 @@ export function createVersionAction({ open, print, signal }: Session): CommandLi
     name: 'es:create',
     summary: 'Creates a new index version where the definition changed',
     names: indexNames,
-    flags: { '--force': 'Creates one although the definition did not change.', ...dryRun },
+    flags: {
+      '--force': 'Creates one although the definition did not change.',
+      '--in-place':
+        'Puts the change into the active version, where Elasticsearch allows that, instead of making another.',
+      ...dryRun,
+    },
     async run({ names, flag }) {
       const { versions } = await open()
-      await versions.create(names, { onLine: print, signal, force: flag('--force'), dryRun: flag('--dry-run') })
+      await versions.create(names, {
+        onLine: print,
+        signal,
+        force: flag('--force'),
+        inPlace: flag('--in-place'),
+        dryRun: flag('--dry-run'),
+      })
     },
   })
 }

@@ -7,12 +7,15 @@ import type { Definition } from '../search/definition.ts'
 import type { Version } from '../search/versions.ts'
 import type { Base, Run } from './base.ts'
 import { type ChangeOptions, changing, eachOf, named, tellNone, tellPlan } from './change.ts'
+import { changeVersions, offerInPlace } from './in-place.ts'
 import { planIndexes } from './plan-indexes.ts'
 
 /** Options of commands that may create a version. */
 export interface CreateOptions extends ChangeOptions {
   /** Makes another version although there is one of the same definition. */
   force?: boolean
+  /** Changes the active version, or the one that is named, instead of making another. Throws where that is not possible. */
+  inPlace?: boolean
 }
 
 /** Creates a version for each named definition (default: all) that has none; see `IndexCommands.create`. */
@@ -22,6 +25,7 @@ export async function createVersions(
   names: readonly string[],
   options: CreateOptions,
 ): Promise<Version[]> {
+  if (options.inPlace) return await changeVersions(base, within, names, options)
   const definitions = named(base, names)
   tellNone(options, definitions)
   if (options.dryRun) {
@@ -39,5 +43,6 @@ export async function createVersions(
 async function create(deps: LifecycleDeps, definition: Definition, force: boolean | undefined): Promise<Version> {
   const existing = force ? undefined : await versionOf(deps, definition)
   if (existing) deps.onLine(`${existing.physical}: ${existing.state}, the definition did not change`)
+  else if (!force) await offerInPlace(deps, definition)
   return await createVersion(deps, definition, force)
 }
