@@ -151,6 +151,22 @@ for (const capture of ['hooks', 'triggers'] as const) {
       await expectEqual()
     })
 
+    it('are all written anew, of every model, when what they depend on could not be told for a while', async () => {
+      const index = search.alias('others')
+      const keys = await forumKeys(world.sequelize, 'others')
+      for (const name of ['question', 'answer', 'tag']) {
+        const id = keys.find((each) => each.startsWith(`${name}:`))!
+        const routing = indexes()[1]!.source.routing!(id)
+        await world.client.delete({ index, id, ...(routing === undefined ? {} : { routing }) })
+      }
+      await world.sequelize.query(
+        `UPDATE elastic_umzug.index_versions SET dependency_error = 'for a while' WHERE physical = '${index}-1'`,
+      )
+      await search.up()
+      await search.settled()
+      await expectEqual()
+    })
+
     it('loses every document of a table that is emptied, and no other', async () => {
       await forum.Tag.truncate()
       await search.settled()
