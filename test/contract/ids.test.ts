@@ -153,6 +153,39 @@ describe('ids and routing of a source', () => {
     })
   }
 
+  it('of a query are found from other tables by what tells its rows apart, without the routing', async () => {
+    await db.query('CREATE TABLE marks (id int PRIMARY KEY, note text, stars int)')
+    const source = (dependsOn: object) =>
+      fromQuery({
+        table: 'notes',
+        key: 'slug',
+        routing: 'tenant_id',
+        query: `SELECT n.slug, n.tenant_id, (SELECT sum(m.stars) FROM marks m WHERE m.note = n.slug) AS stars
+          FROM keys JOIN notes n USING (slug)`,
+        dependsOn: { marks: dependsOn } as never,
+      })
+    const rows = await db.query<{ slug: string; key: string }>(
+      `SELECT slug, tenant_id || ',' || replace(replace(slug, '\\', '\\\\'), ',', '\\,') AS key FROM notes ORDER BY slug LIMIT 3`,
+    )
+    const images = JSON.stringify(rows.map((each) => ({ id: '1', note: each.slug })))
+    for (const dependsOn of [{ key: 'note' }, { keys: 'SELECT c.note FROM changed c' }]) {
+      const [own, marks] = await source(dependsOn).dependencies(db)
+      expect(marks!.capture).to.have.members(['id', 'note'])
+      const keys = async (cursor: string | null, most: number) =>
+        (await db.query<{ key: string }>(marks!.keys, [images, cursor, most])).map((each) => each.key)
+      expect(await keys(null, 2)).to.deep.equal(rows.slice(0, 2).map((each) => each.key))
+      expect(await keys(rows[1]!.key, 2)).to.deep.equal([rows[2]!.key])
+      const image = JSON.stringify([{ slug: 'a,b', tenant_id: 't' }, { slug: 'a,b', tenant_id: 'u' }, { slug: 'c' }])
+      const found = await db.query<{ key: string | null }>(own!.keys, [image])
+      // An image without the routing is of before a version that reads it.
+      expect(found.map((each) => each.key)).to.deep.equal(['t,a\\,b', 'u,a\\,b', null])
+    }
+    const error = await rejection(() => source({ key: ['id', 'note'] }).dependencies(db))
+    expect(error.message).to.match(/has 2 columns/)
+    expect(() => fromQuery({ table: 'notes', routing: 'tenant_id', query: 'SELECT 1' })).to.throw(/without `key`/)
+    expect(() => fromQuery({ table: 'notes', key: [], query: 'SELECT 1' })).to.throw(/`key` is neither/)
+  })
+
   it('make another definition of the same mappings', () => {
     const hashOf = (source: Source) => defineIndex({ name: 'notes', mappings: {}, source }).hash
     const hashes = [
