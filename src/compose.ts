@@ -9,10 +9,14 @@ import { installCapture } from '../adapters/sequelize/capture.ts'
 import { modesOf } from '../adapters/sequelize/capture/modes.ts'
 import { fromSequelize } from '../adapters/sequelize/database.ts'
 import { secretsOfSequelize } from '../adapters/sequelize/secrets.ts'
-import { assertConfig, type Config } from './config.ts'
+import { assertConfig, type Config, isInstance } from './config.ts'
+import { type DatabasePart, databasesOf } from './databases.ts'
+import { isOwnError } from './errors.ts'
+import { joinPlugins } from './joined.ts'
 import { createPlugin, type ElasticUmzug } from './plugin.ts'
 import type { Runtime } from './ports.ts'
 import { hideSecrets } from './redact.ts'
+import type { Definition } from './search/definition.ts'
 
 /** Where a config comes from. */
 export interface ComposeOptions {
@@ -31,9 +35,24 @@ export interface ComposeOptions {
  */
 export function elasticUmzug(config: Config, options: ComposeOptions = {}): ElasticUmzug {
   assertConfig(config)
-  const { sequelize, elasticsearch } = config
-  hideSecrets([...secretsOfSequelize(sequelize), ...secretsOfElasticsearch(elasticsearch ?? {})])
+  const parts = databasesOf(config)
+  for (const { config: { sequelize } } of parts) hideSecrets(secretsOfSequelize(sequelize))
+  hideSecrets(secretsOfElasticsearch(config.elasticsearch ?? {}))
+  if (isInstance(config.sequelize)) return pluginOf(parts[0]!, config.capture, options)
+  return joinPlugins(parts.map((part) => ({
+    name: part.name,
+    plugin: pluginOf(part, captureOf(parts, part, config.capture), options),
+    indexes: (part.config.indexes ?? []).map((each) => each.name),
+  })))
+}
+
+type Capture = Config['capture']
+
+function pluginOf({ config }: DatabasePart, capture: Capture | (() => Capture), options: ComposeOptions): ElasticUmzug {
+  const { sequelize, elasticsearch, onBypass } = config
   const runtime = options.runtime ?? currentRuntime()
+  const modes = (definitions: readonly Definition[]) =>
+    modesOf(sequelize, definitions, typeof capture === 'function' ? capture() : capture)
   return createPlugin({
     config,
     folder: options.folder ?? runtime.cwd(),
@@ -41,16 +60,39 @@ export function elasticUmzug(config: Config, options: ComposeOptions = {}): Elas
     search: elasticsearch && fromElasticsearch(elasticsearch as Parameters<typeof fromElasticsearch>[0]),
     runtime,
     ...(options.wait !== undefined && { wait: options.wait }),
-    modes: (definitions) => modesOf(sequelize, definitions, config.capture),
+    modes,
     capture: (definitions, schema, wake) =>
       installCapture({
         sequelize,
         definitions,
-        modeOf: modesOf(sequelize, definitions, config.capture),
+        modeOf: modes(definitions),
         schema,
         wake,
         onWarning: (line) => runtime.writeError(`${line}\n`),
-        ...(config.onBypass && { onBypass: config.onBypass }),
+        ...(onBypass && { onBypass }),
       }),
   })
+}
+
+// Models and tables are named without their database: a name is for those that have it, and one that none has is told by
+// the first. Asked when it is needed, because associations may be set up later.
+function captureOf(parts: readonly DatabasePart[], part: DatabasePart, capture: Capture): () => Capture {
+  if (typeof capture !== 'object') return () => capture
+  return () =>
+    Object.fromEntries(
+      Object.entries(capture).filter(([name, mode]) => {
+        const owners = parts.filter((each) => name === '*' || knows(each, { [name]: mode }))
+        return owners.includes(part) || (owners.length === 0 && part === parts[0])
+      }),
+    )
+}
+
+function knows({ config: { sequelize, indexes = [] } }: DatabasePart, capture: Capture): boolean {
+  try {
+    modesOf(sequelize, indexes, capture)
+    return true
+  } catch (error) {
+    if (isOwnError(error) && error.code === 'CONFIG_INVALID') return false
+    throw error
+  }
 }

@@ -92,6 +92,11 @@ export interface DatabaseConfig extends Config {
   sequelize: Sequelize
 }
 
+/** Whether this is one instance of Sequelize, and not several by name. */
+export function isInstance(sequelize: Config['sequelize']): sequelize is Sequelize {
+  return typeof (sequelize as { getQueryInterface?: unknown }).getQueryInterface === 'function'
+}
+
 /** Types a config; checks nothing, so that a config file never fails to load because of us. */
 export function defineConfig(config: Config): Config {
   return config
@@ -257,19 +262,21 @@ function must(
 
 function checkSequelize(value: unknown): Fault | undefined {
   const isOne = !isObject(value) || Object.getPrototypeOf(value) !== Object.prototype
-  if (isOne) return checkInstance(value, '`sequelize`')
-  const names = Object.keys(value)
+  const names = isOne ? [] : Object.keys(value)
+  const faults = names.map((each) => checkInstance((value as Record<string, unknown>)[each], `\`sequelize.${each}\``))
+  // Options of a connection, say, are no instances by name.
+  if (faults.every(Boolean)) return checkInstance(value, '`sequelize`')
   const wrong = names.find((each) => !/^[A-Za-z][\w-]*$/.test(each))
-  if (wrong !== undefined || names.length === 0) {
-    const what = wrong === undefined
-      ? '`sequelize` is not a Sequelize instance'
-      : `\`sequelize\` has a database "${wrong}"`
-    return { what, next: 'give instances by names of letters, digits, _ and -: sequelize: { default, archive }' }
+  if (wrong !== undefined) {
+    return {
+      what: `\`sequelize\` has a database "${wrong}"`,
+      next: 'name databases by letters, digits, _ and -: sequelize: { default, archive }',
+    }
   }
-  if (new Set(Object.values(value)).size < names.length) {
+  if (new Set(Object.values(value as object)).size < names.length) {
     return { what: '`sequelize` has one instance under two names', next: 'remove one of the names' }
   }
-  return names.map((each) => checkInstance(value[each], `\`sequelize.${each}\``)).find(Boolean)
+  return faults.find(Boolean)
 }
 
 function checkInstance(value: unknown, name: string): Fault | undefined {

@@ -31,6 +31,8 @@ import { checkSchema } from './store/schema.ts'
 
 /** What runs in an application and behind every command. */
 export interface ElasticUmzug {
+  /** The plugin of each database of the config, by its name; of the only one, `default`. */
+  readonly databases: Readonly<Record<string, ElasticUmzug>>
   /** A real Umzug over the SQL migrations: `umzug.runAsCLI()` goes on working. Its `up` and `down` take the run lock. */
   readonly umzug: Runner
   /** Commands on index versions. */
@@ -102,7 +104,10 @@ export function createPlugin(parts: PluginParts): ElasticUmzug {
     watch.start()
   }
 
-  return {
+  const plugin: ElasticUmzug = {
+    get databases() {
+      return { default: plugin }
+    },
     get umzug() {
       return umzug ??= migrationRunner(base, { onLine: (line) => runtime.writeError(`${line}\n`) })
     },
@@ -135,4 +140,5 @@ export function createPlugin(parts: PluginParts): ElasticUmzug {
     log: (options) => readLog(base, options),
     logOf: (id) => readOne(base, id),
   }
+  return plugin
 }

@@ -8,6 +8,8 @@ import { ElasticUmzugError } from '../errors.ts'
 export interface Globals {
   config: string | undefined
   verbose: boolean
+  /** What `--database` names. */
+  database: string | undefined
   /** False where `--no-wait` was given. */
   wait: boolean
   /** `--version`, as the only argument. */
@@ -16,15 +18,24 @@ export interface Globals {
   args: string[]
 }
 
-/** Takes `--config PATH`, `--verbose` and `--no-wait` out. Throws `COMMAND_INVALID` when the path is missing. */
+/** Takes `--config PATH`, `--database NAME`, `--verbose` and `--no-wait` out. Throws `COMMAND_INVALID` when a value is missing. */
 export function splitGlobals(argv: readonly string[]): Globals {
-  const globals: Globals = { config: undefined, verbose: false, wait: true, version: argv[0] === '--version', args: [] }
+  const globals: Globals = {
+    config: undefined,
+    database: undefined,
+    verbose: false,
+    wait: true,
+    version: argv[0] === '--version',
+    args: [],
+  }
   for (let at = 0; at < argv.length; at++) {
     const each = argv[at]!
     if (each === '--verbose') globals.verbose = true
     else if (each === '--no-wait') globals.wait = false
     else if (each.startsWith('--config=')) globals.config = assertPath(each.slice('--config='.length))
     else if (each === '--config') globals.config = assertPath(argv[++at])
+    else if (each.startsWith('--database=')) globals.database = assertDatabase(each.slice('--database='.length))
+    else if (each === '--database') globals.database = assertDatabase(argv[++at])
     else globals.args.push(each)
   }
   return globals
@@ -33,6 +44,13 @@ export function splitGlobals(argv: readonly string[]): Globals {
 function assertPath(path: string | undefined): string {
   if (path && !path.startsWith('-')) return path
   throw new ElasticUmzugError('COMMAND_INVALID', '--config needs a path.', { next: 'npx umzug --config PATH COMMAND' })
+}
+
+function assertDatabase(name: string | undefined): string {
+  if (name && !name.startsWith('-')) return name
+  throw new ElasticUmzugError('COMMAND_INVALID', '--database needs a name.', {
+    next: 'npx umzug --database NAME COMMAND',
+  })
 }
 
 /**

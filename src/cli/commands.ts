@@ -13,7 +13,7 @@ import type { Session } from './session.ts'
 import { statusAction } from './status.ts'
 
 const description = `SQL migrations, search indexes and every changed row in search, without downtime.
-The config is umzug.config.{ts,mts,cts,js,mjs,cjs} in this folder or above it; --config PATH names another.
+The config is umzug.config.{ts,mts,cts,js,mjs,cjs} in this folder or above it; --config PATH names another. With several databases, --database NAME means one of them.
 --verbose shows the stack of an error; --no-wait fails at once where another run holds the run lock. Exit codes: 0 done, 1 failed, 2 wrong command line, 130 stopped by a signal.`
 
 /** The parser with every command. */
@@ -56,10 +56,15 @@ export function createCli(session: Session): Cli {
 
 // What Umzug's own list actions call; the config is loaded by the first call.
 function lazyUmzug(session: Session): Runner {
+  const ofAll = async <T>(list: (umzug: Runner) => Promise<T[]>) => {
+    const all: T[] = []
+    for (const { umzug } of Object.values((await session.open()).databases)) all.push(...await list(umzug))
+    return all
+  }
   const umzug = {
     options: {},
-    pending: async () => await (await session.open()).umzug.pending(),
-    executed: async () => await (await session.open()).umzug.executed(),
+    pending: () => ofAll((each) => each.pending()),
+    executed: () => ofAll((each) => each.executed()),
   }
   return umzug as unknown as Runner
 }

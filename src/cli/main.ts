@@ -31,7 +31,14 @@ export async function runCli(runtime: Runtime, compose: Compose, signal: AbortSi
   try {
     globals = splitGlobals(runtime.argv)
     if (globals.version) return print(runtime, version)
-    session = openSession({ runtime, compose, configPath: globals.config, signal, wait: globals.wait })
+    session = openSession({
+      runtime,
+      compose,
+      configPath: globals.config,
+      signal,
+      wait: globals.wait,
+      database: globals.database,
+    })
     await execute(session, globals)
     return exitCodes.done
   } catch (error) {

@@ -2,8 +2,9 @@
  * One run of the command line: what every command needs.
  * @module
  */
-import { loadConfig } from '../config.ts'
+import { isInstance, loadConfig } from '../config.ts'
 import type { Config } from '../config.ts'
+import { ElasticUmzugError } from '../errors.ts'
 import type { ElasticUmzug } from '../plugin.ts'
 import type { Runtime } from '../ports.ts'
 
@@ -31,14 +32,16 @@ export interface SessionParts {
   signal: AbortSignal
   /** False where `--no-wait` was given. */
   wait: boolean
+  /** What `--database` names. */
+  database: string | undefined
 }
 
 /** Makes a session; nothing is loaded before a command asks for it, so that `--help` works anywhere. */
-export function openSession({ runtime, compose, configPath, signal, wait }: SessionParts): Session {
+export function openSession({ runtime, compose, configPath, signal, wait, database }: SessionParts): Session {
   let loading: Promise<{ config: Config; plugin: ElasticUmzug }> | undefined
   const load = async () => {
     const { config, folder } = await loadConfig(runtime, configPath)
-    return { config, plugin: compose(config, { folder, runtime, wait }) }
+    return { config, plugin: chosen(compose(config, { folder, runtime, wait }), database) }
   }
   return {
     runtime,
@@ -52,8 +55,20 @@ export function openSession({ runtime, compose, configPath, signal, wait }: Sess
   }
 }
 
+function chosen(plugin: ElasticUmzug, database: string | undefined): ElasticUmzug {
+  const { databases } = plugin
+  const found = database === undefined ? plugin : databases[database]
+  if (found) return found
+  throw new ElasticUmzugError(
+    'COMMAND_INVALID',
+    `The config has no database "${database}"; it has: ${Object.keys(databases).join(', ')}.`,
+    { next: 'correct --database' },
+  )
+}
+
 async function closeClients({ sequelize, elasticsearch }: Config): Promise<void> {
-  await sequelize.close().catch(() => {})
+  const all = isInstance(sequelize) ? [sequelize] : Object.values(sequelize)
+  await Promise.all(all.map((each) => each.close().catch(() => {})))
   const { close } = (elasticsearch ?? {}) as { close?: () => Promise<void> }
   await close?.call(elasticsearch).catch(() => {})
 }

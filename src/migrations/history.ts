@@ -2,7 +2,7 @@
  * The application's own table of executed migrations, written as sequelize-cli and Umzug write it.
  * @module
  */
-import type { Config } from '../config.ts'
+import type { DatabaseConfig } from '../config.ts'
 import { ElasticUmzugError } from '../errors.ts'
 import type { Queryable } from '../ports.ts'
 import { quoteName } from '../sql.ts'
@@ -16,7 +16,7 @@ export interface History {
 }
 
 /** The table that the config names; by default `SequelizeMeta` where the application's own models live. */
-export function openHistory({ sequelize, migrationStorage = {} }: Config): History {
+export function openHistory({ sequelize, migrationStorage = {} }: DatabaseConfig): History {
   const { options } = sequelize as unknown as { options: { schema?: string; define?: { schema?: string } } }
   const schema = migrationStorage.schema ?? options.define?.schema ?? options.schema
   const name = quoteName(migrationStorage.tableName ?? 'SequelizeMeta')

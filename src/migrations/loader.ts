@@ -2,7 +2,7 @@
  * Makes migrations of what the config gives: files, objects, or anything that Umzug takes.
  * @module
  */
-import type { Config } from '../config.ts'
+import type { DatabaseConfig } from '../config.ts'
 import { ElasticUmzugError, messageOf } from '../errors.ts'
 import type { Runtime } from '../ports.ts'
 import type { Remaking } from './altering.ts'
@@ -23,7 +23,7 @@ export interface Migration extends MigrationId {
 
 /** What the loader needs. */
 export interface LoaderDeps extends Remaking {
-  config: Config
+  config: DatabaseConfig
   folder: string
   runtime: Runtime
 }

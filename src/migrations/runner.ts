@@ -4,7 +4,7 @@
  * @module
  */
 import { MigrationError, type RunnableMigration, Umzug, UmzugCLI, type UmzugStorage } from 'umzug'
-import type { Config } from '../config.ts'
+import type { DatabaseConfig } from '../config.ts'
 import type { Queryable, Runtime } from '../ports.ts'
 import type { Action } from '../store/actions.ts'
 import type { Store } from '../store/store.ts'
@@ -28,7 +28,7 @@ export type { ContextExtras, MigrationArgument, MigrationContext, MigrationFunct
 
 /** What the runner works with. */
 export interface RunnerDeps {
-  config: Config
+  config: DatabaseConfig
   /** Folder that globs are relative to. */
   folder: string
   store: Store

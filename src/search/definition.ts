@@ -19,6 +19,8 @@ export interface DefinitionOptions {
   revision?: string | number
   /** Where the documents come from. */
   source: Source
+  /** Name of its database, where the config has several and the source is not made from models of one. Default: the first. */
+  database?: string
 }
 
 /** A definition, identified by the hash of its mappings, settings and revision, and of how its source makes ids. */

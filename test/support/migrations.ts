@@ -8,7 +8,7 @@ import type { Sequelize } from 'sequelize'
 import { fromSequelize } from '../../adapters/sequelize/database.ts'
 import { currentRuntime } from '../../adapters/runtime.ts'
 import { mendTriggers, remakeTriggers } from '../../src/capture/remake.ts'
-import type { Config } from '../../src/config.ts'
+import type { DatabaseConfig } from '../../src/config.ts'
 import { createRunner, type Runner } from '../../src/migrations/runner.ts'
 import { withAction } from '../../src/store/actions.ts'
 import { applySchema } from '../../src/store/schema.ts'
@@ -25,7 +25,7 @@ export interface App {
   /** Everything that was told. */
   readonly lines: string[]
   /** A runner of its own on the same folder and database. */
-  runner(config?: Partial<Config>): Runner
+  runner(config?: Partial<DatabaseConfig>): Runner
   write(name: string, text: string): Promise<void>
   /** Rows of a statement. */
   rows(sql: string): Promise<Record<string, unknown>[]>
@@ -65,7 +65,7 @@ export async function migrationApp(files: Record<string, string>): Promise<App> 
   }
 }
 
-function makeRunner(config: Config, folder: string, store: Store, onLine: (line: string) => void): Runner {
+function makeRunner(config: DatabaseConfig, folder: string, store: Store, onLine: (line: string) => void): Runner {
   const runtime = currentRuntime()
   const origin = { commandLine: 'spec', user: 'spec', host: 'spec', pid: runtime.pid }
   return createRunner({

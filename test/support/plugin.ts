@@ -4,14 +4,14 @@
  * @module
  */
 import { currentRuntime } from '../../adapters/runtime.ts'
-import type { Config } from '../../src/config.ts'
+import type { DatabaseConfig } from '../../src/config.ts'
 import { createBase, type PluginParts } from '../../src/commands/base.ts'
 import { createPlugin, type ElasticUmzug } from '../../src/plugin.ts'
 import type { Core } from './core.ts'
 
 /** What a spec changes of it. */
 export interface PluginChanges extends Partial<Pick<PluginParts, 'search' | 'db'>> {
-  config?: Partial<Config>
+  config?: Partial<DatabaseConfig>
 }
 
 /** Parts of a plugin over a core. */

@@ -3,12 +3,13 @@ import { optionsFirst, splitGlobals } from '../../src/cli/arguments.ts'
 import { ElasticUmzugError } from '../../src/errors.ts'
 
 describe('cli arguments', () => {
-  it('takes --config, --verbose and --no-wait out wherever they stand', () => {
-    const given = ['--config', 'a.ts', 'es:create', '--verbose', 'books', '--no-wait']
+  it('takes --config, --database, --verbose and --no-wait out wherever they stand', () => {
+    const given = ['--config', 'a.ts', 'es:create', '--verbose', 'books', '--no-wait', '--database', 'archive']
     expect(splitGlobals(given)).to.deep.equal({
       config: 'a.ts',
       verbose: true,
       wait: false,
+      database: 'archive',
       version: false,
       args: ['es:create', 'books'],
     })
@@ -16,6 +17,7 @@ describe('cli arguments', () => {
       config: 'b=c.ts',
       verbose: false,
       wait: true,
+      database: undefined,
       version: false,
       args: ['up', '--step', '2'],
     })
@@ -26,8 +28,13 @@ describe('cli arguments', () => {
     expect(splitGlobals(given).args).to.deep.equal(given)
   })
 
-  it('refuses --config without a path, and --config followed by an option', () => {
-    for (const given of [['up', '--config'], ['--config=', 'up'], ['--config', '--verbose', 'up']]) {
+  it('refuses --config without a path, and --config followed by an option; --database without a name', () => {
+    for (
+      const given of [['up', '--config'], ['--config=', 'up'], ['--config', '--verbose', 'up'], ['up', '--database'], [
+        '--database=',
+        'up',
+      ]]
+    ) {
       expect(() => splitGlobals(given), given.join(' ')).to.throw(ElasticUmzugError)
         .with.property('code', 'COMMAND_INVALID')
     }

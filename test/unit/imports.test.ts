@@ -31,7 +31,9 @@ const mayImport: Record<string, string[]> = {
   'src/plugin': plugin,
   'src/migration': plugin,
   'src/cli': [...plugin, 'src/cli'],
-  'src/compose': [...plugin, 'adapters'],
+  'src/databases': [...ground, ...config, 'src/search/definition'],
+  'src/joined': plugin,
+  'src/compose': [...plugin, 'src/databases', 'src/joined', 'adapters'],
   'src/index': [...plugin, 'src/migration', 'src/compose'],
   'adapters': [...toAdapters, 'adapters'],
   // The program, not an adapter: it puts the command line and the parts together.
