@@ -5,6 +5,7 @@ import type { ElasticUmzug } from '../../src/plugin.ts'
 import type { UpdateOptions } from '../../src/commands/update.ts'
 import { defineIndex, type Definition } from '../../src/search/definition.ts'
 import type { SearchRequest } from '../../src/ports.ts'
+import type { ActionRow, LogFilter } from '../../src/store/action-log.ts'
 import { type Core, createCore, watchSearch } from '../support/core.ts'
 import { pluginOf } from '../support/plugin.ts'
 import { rejection } from '../support/rejection.ts'
@@ -272,6 +273,25 @@ describe('es:update', function () {
       expect(error).to.include({ code: 'COMMAND_INVALID' })
       expect(error.message).to.match(message).and.include('next: ')
     }
+  })
+
+  it('the log chooses by command, index, state, time and number', async () => {
+    const search = plugin(define('1'))
+    const all = await search.log()
+    expect(all.every((each) => each.parentId === null)).to.equal(true)
+    const ids = async (filter: LogFilter) => (await search.log(filter)).map((each) => each.id)
+    const some = (choose: (each: ActionRow) => boolean) => all.filter(choose).map((each) => each.id)
+    expect(await ids({ command: 'es:activate' })).to.deep.equal(some((each) => each.action === 'es:activate'))
+    expect(await ids({ status: 'aborted' })).to.deep.equal(some((each) => each.state === 'aborted')).and.not.have
+      .length(0)
+    expect(await ids({ index: 'shorts' })).to.have.length(3)
+    expect(await ids({ index: `${core.world.prefix}shorts-1` })).to.have.length(3)
+    expect(await ids({ since: '2100-01-01' })).to.deep.equal([])
+    expect(await ids({ since: all[2]!.startedAt! })).to.deep.equal(all.slice(0, 3).map((each) => each.id))
+    expect(await ids({ after: all[1]!.id })).to.deep.equal([all[0]!.id])
+    expect(await search.log(2)).to.have.length(2)
+    expect(await rejection(search.log({ since: 'long ago' }))).to.include({ code: 'COMMAND_INVALID' })
+    expect(await rejection(search.logOf('0'))).to.include({ code: 'ACTION_UNKNOWN' })
   })
 
   it('chooses rows of a complete version only', async () => {
