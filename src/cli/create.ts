@@ -16,6 +16,7 @@ export function createVersionAction({ open, print, signal }: Session): CommandLi
       '--force': 'Creates one although the definition did not change.',
       '--in-place':
         'Puts the change into the active version, where Elasticsearch allows that, instead of making another.',
+      '--restore': 'Makes lost physical indexes anew, from the stored definitions; they have to be filled.',
       ...dryRun,
     },
     async run({ names, flag }) {
@@ -24,6 +25,7 @@ export function createVersionAction({ open, print, signal }: Session): CommandLi
         onLine: print,
         signal,
         force: flag('--force'),
+        restore: flag('--restore'),
         inPlace: flag('--in-place'),
         dryRun: flag('--dry-run'),
       })

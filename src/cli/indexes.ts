@@ -4,9 +4,11 @@
  */
 import type { CommandLineAction } from '@rushstack/ts-command-line'
 import { activateAction } from './activate.ts'
+import { clearAction } from './clear.ts'
 import { createVersionAction } from './create.ts'
 import { dropAction } from './drop.ts'
 import { listAction } from './list.ts'
+import { resetAction } from './reset.ts'
 import type { Session } from './session.ts'
 import { updateAction } from './update.ts'
 import { verifyAction } from './verify.ts'
@@ -20,5 +22,7 @@ export function indexActions(session: Session): CommandLineAction[] {
     activateAction(session),
     verifyAction(session),
     dropAction(session),
+    clearAction(session),
+    resetAction(session),
   ]
 }

@@ -9,6 +9,7 @@ import type { Base, Run } from './base.ts'
 import { type ChangeOptions, changing, eachOf, named, tellNone, tellPlan } from './change.ts'
 import { changeVersions, offerInPlace } from './in-place.ts'
 import { planIndexes } from './plan-indexes.ts'
+import { restoreVersions } from './restore.ts'
 
 /** Options of commands that may create a version. */
 export interface CreateOptions extends ChangeOptions {
@@ -16,6 +17,11 @@ export interface CreateOptions extends ChangeOptions {
   force?: boolean
   /** Changes the active version, or the one that is named, instead of making another. Throws where that is not possible. */
   inPlace?: boolean
+  /**
+   * Makes the lost physical indexes of the named versions (default: all there are, of whatever code) anew, from their stored
+   * definitions. They are empty and have to be filled. Those that are there are compared with their definitions.
+   */
+  restore?: boolean
 }
 
 /** Creates a version for each named definition (default: all) that has none; see `IndexCommands.create`. */
@@ -25,6 +31,7 @@ export async function createVersions(
   names: readonly string[],
   options: CreateOptions,
 ): Promise<Version[]> {
+  if (options.restore) return await restoreVersions(base, within, names, options)
   if (options.inPlace) return await changeVersions(base, within, names, options)
   const definitions = named(base, names)
   tellNone(options, definitions)

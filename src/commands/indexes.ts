@@ -9,6 +9,7 @@ import type { Version } from '../search/versions.ts'
 import { type ActivateOptions, activateVersions } from './activate.ts'
 import type { Base, Run } from './base.ts'
 import type { ChangeOptions } from './change.ts'
+import { clearVersions, type ClearVersionsOptions } from './clear.ts'
 import { type CreateOptions, createVersions } from './create.ts'
 import { type DropOptions, dropVersions } from './drop.ts'
 import { fillRecorded } from './fill.ts'
@@ -16,6 +17,7 @@ import { dropForeign, listForeign } from './foreign.ts'
 import { type ListOptions, listStatus, listUncreated, type Uncreated, type VersionStatus } from './list.ts'
 import { lookNow } from './look.ts'
 import { commandsOff } from './off.ts'
+import { resetIndexes } from './reset.ts'
 import { type UpdateOptions, updateVersions } from './update.ts'
 import { type Verified, type VerifyOptions, verifyVersions } from './verify.ts'
 
@@ -50,6 +52,16 @@ export interface IndexCommands {
    * Throws `COMMAND_INVALID` for the active version, unless `force` is given: then its alias goes with it.
    */
   drop(targets: readonly string[], options?: DropOptions): Promise<Version[]>
+  /**
+   * Deletes all documents of `name` (its active version, with `force`), `name@N` or a physical name; their indexes stay.
+   * Documents of rows that are written meanwhile stand. A version that is not active is `created` again: it has to be filled.
+   */
+  clear(targets: readonly string[], options?: ClearVersionsOptions): Promise<Version[]>
+  /**
+   * Drops all versions of the named indexes (default: all of this prefix) and builds and activates new ones. Readers go on
+   * with the old version until then. Started again after it was killed, it begins anew.
+   */
+  reset(names?: readonly string[], options?: ChangeOptions): Promise<Converged[]>
   /** Deletes indexes that are not ours, by their exact names. Throws `COMMAND_INVALID`, `DEFINITION_UNKNOWN`. */
   dropForeign(names: readonly string[], options?: ChangeOptions): Promise<ForeignIndex[]>
 }
@@ -61,6 +73,8 @@ export function indexCommands(base: Base, within?: Run): IndexCommands {
     listUncreated: (names) => listUncreated(base, names),
     listForeign: () => listForeign(base),
     drop: (targets, options = {}) => dropVersions(base, within, targets, options),
+    clear: (targets, options = {}) => clearVersions(base, within, targets, options),
+    reset: (names = [], options = {}) => resetIndexes(base, within, names, options),
     dropForeign: (names, options = {}) => dropForeign(base, names, options),
     create: (names = [], options = {}) => createVersions(base, within, names, options),
     update: (names = [], options = {}) => updateVersions(base, within, names, options),

@@ -69,6 +69,11 @@ export async function withdrawWriteAlias(search: SearchClient, version: Version)
   if (status !== 404) assertAnswer(status, body, `to withdraw the write alias of ${version.physical}`)
 }
 
+/** Gives a version its write alias back, where somebody took it away. */
+export async function giveWriteAlias(search: SearchClient, version: Version): Promise<void> {
+  await update(search, version, [{ add: { index: version.physical, alias: writeAlias(version) } }])
+}
+
 /** Moves an alias from one version to another in one request; false when it was not there any more, or the other is gone. */
 export async function handOver(search: SearchClient, alias: string, from: Version, to: Version): Promise<boolean> {
   const actions = [

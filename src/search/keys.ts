@@ -14,6 +14,8 @@ export interface Numbered {
   key: string
   /** Rounded above 2^53. */
   version: number
+  /** Where it is not found by its key alone. */
+  routing?: string
 }
 
 /** Keys of every document that was written before the call, in pages. */
@@ -105,15 +107,20 @@ async function* pagesOf(
   let after: unknown[] | undefined
   for (;;) {
     const hits = await hitsOf(search, { reader, size, sort: [{ _shard_doc: 'asc' }], after, window })
-    if (hits.length > 0) yield hits.map(({ _id: key, _version: version }) => ({ key, version }))
+    if (hits.length > 0) yield hits.map(numbered)
     if (hits.length < size) return
     after = hits[hits.length - 1]!.sort
   }
 }
 
+function numbered({ _id: key, _version: version, _routing: routing }: Hit): Numbered {
+  return { key, version, ...(routing !== undefined && { routing }) }
+}
+
 interface Hit {
   _id: string
   _version: number
+  _routing?: string
   sort: unknown[]
 }
 
