@@ -37,6 +37,8 @@ export interface Events {
   'queue:worker:error': { error: unknown }
   /** A page was written; `total` counts those of every process. */
   'populate:page:complete': { index: string; version: number; documents: number; total: number; expected: number }
+  /** Replicas of the database lag by so many milliseconds: pages wait until they have caught up. */
+  'populate:replicas:lagging': { index: string; version: number; lagMs: number }
   /** So many documents of a refresh were written since the last one, by whomever; `total` of about `expected`. */
   'update:page:complete': { index: string; version: number; documents: number; total: number; expected: number }
   /** A page was compared; `total` of about `expected`, which counts documents and rows. */
@@ -51,6 +53,8 @@ export interface Events {
   'search:watch:failed': { error: unknown }
   /** The physical index of a dropped version was deleted by a worker. */
   'version:index:deleted': { index: string; version: number }
+  /** A version that this process works on was made by another build. */
+  'version:tag:other': { index: string; version: number; made: string; tag: string }
   /** A version went on to another state. */
   'version:state:changed': { index: string; version: number; state: string }
 }

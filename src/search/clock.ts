@@ -13,13 +13,16 @@ import type { Store } from '../store/store.ts'
  * a number must not be drawn again after a crash.
  */
 export async function drawNumber(store: Store, on: Queryable = store.db): Promise<string> {
-  const [row] = await on.query<{ n: string }>(
-    `WITH durable AS MATERIALIZED (SELECT set_config('synchronous_commit', 'on', true) AS setting)
-     UPDATE ${store.table.document_clock}
-     SET n = greatest(n + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
-     FROM durable WHERE durable.setting = 'on' RETURNING n`,
-  )
+  const [row] = await on.query<{ n: string }>(drawing(store))
   return row!.n
+}
+
+/** SQL that draws one number as `n`: a statement of its own, or one with parts before it, and a condition on them. */
+export function drawing({ table }: Store, before: string = '', condition: string = ''): string {
+  return `WITH ${before}durable AS MATERIALIZED (SELECT set_config('synchronous_commit', 'on', true) AS setting)
+     UPDATE ${table.document_clock}
+     SET n = greatest(n + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)
+     FROM durable WHERE durable.setting = 'on'${condition} RETURNING n`
 }
 
 /** The number that would be drawn now: whoever draws later has none below it. */

@@ -7,7 +7,6 @@ import type { Emitter } from '../events.ts'
 import type { Clock, Documents, KeyRange, SearchClient, Source } from '../ports.ts'
 import type { Store } from '../store/store.ts'
 import { deadlineOf, isUncertain, type Refusal, sendBulk } from './bulk.ts'
-import { drawNumber } from './clock.ts'
 import type { Throttle } from './load.ts'
 import type { Pressure } from './pressure.ts'
 import { type Checkpoint, checkpoint, type Range, releaseRange } from './ranges.ts'
@@ -31,6 +30,8 @@ export interface Populating {
   pressure: Pressure
   signal?: AbortSignal | undefined
   assertHeld?: (() => void) | undefined
+  /** Waits where the database has enough to do. */
+  regard: (signal?: AbortSignal) => Promise<void>
   /** Told the documents of every page that was written. */
   onPage: (documents: number) => Promise<void>
 }
@@ -65,8 +66,8 @@ async function fillPage(deps: PageDeps, options: Populating, filling: Filling): 
   const { range, token } = filling
   // Counted from before the lease is prolonged: a process that stalls after this line sends nothing after the lease.
   const deadline = deadlineOf(clock, deps.leaseMs)
-  const isHeld = await checkpoint(store, version.id, range.number, token, filling.page, deps.leaseMs)
-  if (!isHeld || filling.page.done) return false
+  const number = await checkpoint(store, version.id, range.number, token, filling.page, deps.leaseMs)
+  if (number === undefined || filling.page.done) return false
   filling.page = { ...filling.page, documents: 0 }
   if (signal?.aborted) {
     await releaseRange(store, version.id, range.number, token)
@@ -74,22 +75,24 @@ async function fillPage(deps: PageDeps, options: Populating, filling: Filling): 
   }
   options.assertHeld?.()
   const after = filling.page.cursor ?? range.after
-  const documents = filling.ahead ?? await readPage(deps, options, { after, upTo: range.upTo })
+  const documents = filling.ahead ?? await readPage(deps, options, { after, upTo: range.upTo }, number)
   filling.ahead = undefined
   await options.throttle.wait(documents.count, signal)
+  await options.regard(signal)
   if (documents.failed?.[0]) throw unmade(version, documents.failed[0])
   if (documents.last === null) filling.page = { ...filling.page, done: true }
-  else await writePage(deps, options, filling, documents, deadline)
+  else await writePage(deps, options, filling, documents, { deadline, number })
   return true
 }
 
-// Rule 8: draw, then read. However long a page waits to be sent, its number was drawn before it was read.
+// Rule 8: draw, then read. However long a page waits to be sent, its number was drawn before it was read. It may be that of
+// the page before as well.
 async function readPage(
   { store }: PageDeps,
   { source, pressure }: Populating,
   range: KeyRange,
+  number: string,
 ): Promise<Documents> {
-  const number = await drawNumber(store)
   const documents = await source.page(store.db, range, pressure.page, number)
   pressure.read(documents)
   return documents
@@ -100,14 +103,14 @@ async function writePage(
   options: Populating,
   filling: Filling,
   documents: Documents,
-  deadline: number,
+  { deadline, number }: { deadline: number; number: string },
 ): Promise<void> {
   const { upTo } = filling.range
   const isLast = documents.last === upTo
   // PostgreSQL makes the next page while the cluster takes this one.
   const [sent, next] = await Promise.allSettled([
     documents.count === 0 ? 'written' : options.pressure.slot(() => sendPage(deps, options, documents, deadline)),
-    isLast ? undefined : readPage(deps, options, { after: documents.last, upTo }),
+    isLast ? undefined : readPage(deps, options, { after: documents.last, upTo }, number),
   ])
   if (sent.status === 'rejected') throw sent.reason
   if (sent.value !== 'written') return

@@ -13,6 +13,7 @@ import type { Source } from '../ports.ts'
 import { createThrottle, type LoadOptions } from './load.ts'
 import { fillRange, type PageDeps, type Populating } from './pages.ts'
 import { createPressure } from './pressure.ts'
+import { createRegard } from './replicas.ts'
 import { claimRange, planRanges, rangeProgress } from './ranges.ts'
 import type { Version } from './versions.ts'
 
@@ -58,6 +59,11 @@ export async function populate(deps: PopulateDeps, options: PopulateOptions): Pr
     ...options,
     throttle,
     pressure,
+    regard: createRegard(
+      deps,
+      (lagMs) =>
+        deps.emitter.emit('populate:replicas:lagging', { index: version.index, version: version.number, lagMs }),
+    ),
     signal: signal ? AbortSignal.any([signal, failed.signal]) : failed.signal,
     onPage: reporting(deps, options),
   }

@@ -4,6 +4,7 @@
  */
 import type { KeyRange } from '../ports.ts'
 import type { Store } from '../store/store.ts'
+import { drawing } from './clock.ts'
 
 /** A claimed range. */
 export interface Range extends KeyRange {
@@ -52,7 +53,10 @@ export interface Checkpoint {
   done: boolean
 }
 
-/** Stores a checkpoint and prolongs the lease; false when the range was lost to somebody else. */
+/**
+ * Stores a checkpoint, prolongs the lease, and draws the number for what is read after it: one statement, for each costs a
+ * sync of the database. Undefined when the range was lost to somebody else.
+ */
 export async function checkpoint(
   store: Store,
   versionId: string,
@@ -60,15 +64,18 @@ export async function checkpoint(
   token: string,
   { cursor, documents, done }: Checkpoint,
   leaseMs: number,
-): Promise<boolean> {
-  const rows = await store.db.query(
-    `UPDATE ${store.table.populate_ranges}
-     SET cursor = coalesce($4, cursor), documents = documents + $5, done = $6,
-       expires_at = clock_timestamp() + $7 * interval '1 millisecond'
-     WHERE version_id = $1 AND number = $2 AND token = $3 AND NOT done RETURNING number`,
+): Promise<string | undefined> {
+  const held = `held AS (
+       UPDATE ${store.table.populate_ranges}
+       SET cursor = coalesce($4, cursor), documents = documents + $5, done = $6,
+         expires_at = clock_timestamp() + $7 * interval '1 millisecond'
+       WHERE version_id = $1 AND number = $2 AND token = $3 AND NOT done RETURNING number),
+     `
+  const [row] = await store.db.query<{ n: string }>(
+    drawing(store, held, ' AND EXISTS (SELECT FROM held)'),
     [versionId, number, token, cursor, documents, done, leaseMs],
   )
-  return rows.length === 1
+  return row?.n
 }
 
 /** Gives a range back after every request of it was answered, so that the next run need not wait for the lease. */

@@ -15,18 +15,30 @@ export interface CpuSeconds {
   search: number
 }
 
-/** CPU seconds so far of this process, the backends of its database, and Elasticsearch. */
-export async function cpuSeconds(sequelize: Sequelize, client: Client): Promise<CpuSeconds> {
-  const { user, system } = process.cpuUsage()
-  const [backends] = await sequelize.query(
-    'SELECT pid FROM pg_stat_activity WHERE datname = current_database()',
-  ) as unknown as [{ pid: number }[]]
+/** Sees CPU seconds at any moment. */
+export interface CpuMeter {
+  /** So far: of this process, the backends of its database, and Elasticsearch. */
+  look(): CpuSeconds
+  stop(): void
+}
+
+/** Makes a meter; it asks now and then which backends there are. */
+export async function startMeter(sequelize: Sequelize, client: Client): Promise<CpuMeter> {
   const { nodes } = await client.nodes.info({ metric: 'process' })
   const searching = Object.values(nodes).map((each) => (each.process as { id: number } | undefined)?.id ?? 0)
+  let pids: number[] = []
+  const ask = async () => {
+    const [rows] = await sequelize.query('SELECT pid FROM pg_stat_activity WHERE datname = current_database()')
+    pids = (rows as { pid: number }[]).map((each) => each.pid)
+  }
+  await ask()
+  const timer = setInterval(() => void ask().catch(() => {}), 300)
   return {
-    own: (user + system) / 1e6,
-    backends: sum(backends.map((each) => each.pid)),
-    search: sum(searching),
+    look() {
+      const { user, system } = process.cpuUsage()
+      return { own: (user + system) / 1e6, backends: sum(pids), search: sum(searching) }
+    },
+    stop: () => clearInterval(timer),
   }
 }
 

@@ -6,7 +6,7 @@ import process from 'node:process'
 import { Client } from '@elastic/elasticsearch'
 import { Sequelize } from 'sequelize'
 import { elasticUmzug } from '../../src/index.ts'
-import { between, cpuSeconds } from './cpu.ts'
+import { between, startMeter } from './cpu.ts'
 import { defineShape, type Maker, type Shape } from './shapes.ts'
 
 const { DATABASE_URL, ELASTICSEARCH_URL, PREFIX = '', SHAPE = 'author', MAKER = 'postgresql' } = process.env
@@ -19,18 +19,22 @@ await plugin.versions.create(['books'], { force: true })
 const before = process.memoryUsage().rss
 let most = before
 const timer = setInterval(() => most = Math.max(most, process.memoryUsage().rss), 20)
-const used = await cpuSeconds(sequelize, client)
+const meter = await startMeter(sequelize, client)
+const used = meter.look()
+let atLast = used
 const started = performance.now()
 let last = started
 let pages = 0
 plugin.on('populate:page:complete', () => {
   last = performance.now()
+  atLast = meter.look()
   pages++
 })
 const [version] = await plugin.versions.update(['books'])
 const ms = performance.now() - started
 clearInterval(timer)
-const cpu = between(used, await cpuSeconds(sequelize, client))
+meter.stop()
+const cpu = between(used, atLast)
 const told = { before, most, ms, pagesMs: last - started, pages, cpu, rows: version?.rowsExpected }
 process.stdout.write(`${JSON.stringify(told)}\n`)
 await sequelize.close()

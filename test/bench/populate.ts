@@ -6,7 +6,7 @@ import process from 'node:process'
 import { fileURLToPath } from 'node:url'
 import type { Documents } from '../../src/ports.ts'
 import { spawnCli, type World } from '../support/world.ts'
-import { between, type CpuSeconds, cpuSeconds } from './cpu.ts'
+import { between, type CpuMeter, type CpuSeconds, startMeter } from './cpu.ts'
 import { knob, median, seconds } from './figures.ts'
 import { countOf, sendPages, serialise } from './ready.ts'
 import { defineShape, fillReviews, type Maker, type Shape, shapes } from './shapes.ts'
@@ -55,6 +55,7 @@ export async function populateOnce(world: World, shape: Shape, maker: Maker): Pr
  */
 export async function benchPopulate(world: World, rows: number, print: (line: string) => void): Promise<void> {
   await fillReviews(world, rows)
+  const meter = await startMeter(world.sequelize, world.client)
   print(
     `populate: ${rows} rows, ${concurrency} requests at once, median of ${rounds}; CPU seconds per 100,000 documents`,
   )
@@ -68,12 +69,13 @@ export async function benchPopulate(world: World, rows: number, print: (line: st
       const ready: Sent[] = []
       const ours: Populated[] = []
       for (let round = 0; round < rounds; round++) {
-        ready.push(await sendReady(world, config.indexes![0]!, pages))
+        ready.push(await sendReady(world, config.indexes![0]!, pages, meter))
         ours.push(await populateOnce(world, shape, maker))
       }
       show(`${shape} by ${maker}`, ready, ours, print)
     }
   }
+  meter.stop()
 }
 
 function show(name: string, ready: Sent[], ours: Populated[], print: (line: string) => void): void {
@@ -110,7 +112,12 @@ interface Sent {
 
 type Definition = Parameters<typeof serialise>[1]
 
-async function sendReady(world: World, { mappings }: Definition, pages: readonly Documents[]): Promise<Sent> {
+async function sendReady(
+  world: World,
+  { mappings }: Definition,
+  pages: readonly Documents[],
+  meter: CpuMeter,
+): Promise<Sent> {
   const index = `${world.prefix}ceiling`
   const alias = `${index}.write`
   const settings = {
@@ -120,9 +127,9 @@ async function sendReady(world: World, { mappings }: Definition, pages: readonly
     translog: { durability: 'async' as const },
   }
   await world.client.indices.create({ index, mappings, settings, aliases: { [alias]: {} } })
-  const before = await cpuSeconds(world.sequelize, world.client)
+  const before = meter.look()
   const took = await sendPages(world, alias, pages, concurrency)
-  const cpu = between(before, await cpuSeconds(world.sequelize, world.client))
+  const cpu = between(before, meter.look())
   await world.client.indices.delete({ index })
   const rows = countOf(pages)
   return { rate: rows / took, rows, cpu }
