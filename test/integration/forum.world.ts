@@ -68,7 +68,10 @@ export function forumIndexes({ Question, Answer, Tag }: Forum): Definition[] {
   })
   const byOthers = fromSources({
     // Rows as PostgreSQL makes them.
-    question: fromModel(Question, { id: 'slug', include: [{ association: 'answers', attributes: ['text'] }] }),
+    question: fromModel(Question, {
+      id: 'slug',
+      include: [{ association: 'answers', attributes: ['text'], include: [user] }],
+    }),
     answer: fromModel(Answer, { routing: 'questionId', include: [user] }),
     tag: fromQuery({
       table: 'tags',
