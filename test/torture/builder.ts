@@ -1,5 +1,5 @@
 /**
- * Builds, activates and rolls back versions until SIGTERM. SEED. Prints a JSON object a line.
+ * Builds, activates and rolls back versions until SIGTERM; at SIGUSR2 it ends with the step under way. SEED. Prints a JSON object a line.
  */
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -14,14 +14,16 @@ const search = elasticUmzug(config)
 const stop = new AbortController()
 const options = { signal: stop.signal }
 const print = (line: object) => process.stdout.write(`${JSON.stringify(line)}\n`)
+let last = false
 process.on('SIGTERM', () => stop.abort())
+process.on('SIGUSR2', () => last = true)
 
 const steps = {
   async rebuild() {
-    const names = [random() < 0.7 ? 'books' : 'editions']
+    const names = [random() < 0.85 ? 'books' : 'editions']
     await again(() => search.versions.create(names, { ...options, force: true }))
     await again(() => search.versions.update(names, options))
-    await again(() => search.versions.activate(names, options))
+    if (random() < 0.5) await again(() => search.versions.activate(names, options))
   },
   async rollBack() {
     const own = new Set(config.indexes!.map((each) => each.hash))
@@ -34,13 +36,19 @@ const steps = {
   },
 }
 
-while (!stop.signal.aborted) {
+while (!stop.signal.aborted && !last) {
   const step = pick(random, [['rebuild', 6], ['rollBack', 2], ['up', 1]] as const)
+  const began = Date.now()
   try {
     await steps[step]()
-    print({ step })
+    print({ step, ms: Date.now() - began })
   } catch (error) {
-    print({ step, code: (error as { code?: string }).code, error: String((error as Error).message ?? error) })
+    print({
+      step,
+      ms: Date.now() - began,
+      code: (error as { code?: string }).code,
+      error: String((error as Error).message ?? error),
+    })
     await sleep(200)
   }
 }

@@ -16,8 +16,8 @@ export interface Slot {
   last(): Record<string, unknown>
   /** Sum of a number in what every process of this place said last. */
   total(name: string): number
-  /** Ends the process when it is due, and starts no other until `resume`. */
-  dismiss(): Promise<void>
+  /** Tells the process to end, kills it when it is still there after a time, and starts no other until `resume`. */
+  dismiss(name?: 'SIGTERM' | 'SIGUSR2', patienceMs?: number): Promise<void>
   resume(): void
 }
 
@@ -54,10 +54,10 @@ export function openSlot(library: Library, job: Job): Slot {
     },
     last: () => lastOf(running?.stdout ?? ''),
     total: (name) => [...said, slot.last()].reduce((sum, each) => sum + Number(each[name] ?? 0), 0),
-    async dismiss() {
+    async dismiss(name = 'SIGTERM', patienceMs = 3_000) {
       wanted = false
-      running?.kill('SIGTERM')
-      const late = setTimeout(() => running && void killTree(running), 3_000)
+      running?.kill(name)
+      const late = setTimeout(() => running && void killTree(running), patienceMs)
       await loop
       clearTimeout(late)
     },

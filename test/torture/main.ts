@@ -1,7 +1,8 @@
 /**
  * `npm run torture -- --seed N --minutes M`: see CONTRIBUTING.md. Ends with 1 when a row and a document differ.
  * `--capture hooks|triggers|mixed`, `--weather punctual|late`, `--own postgres,elasticsearch` (or none),
- * `--round SECONDS`, `--report FILE`, `--mutation NAME` (or all) breaks a guard first.
+ * `--focus NAME` (see focus.ts), `--round SECONDS`, `--report FILE`, `--mutation NAME` (or all) breaks a guard first;
+ * `--seeds 1-8` tries seeds in turn.
  * @module
  */
 import { writeFile } from 'node:fs/promises'
@@ -11,15 +12,18 @@ import { startServers } from '../support/servers/servers.ts'
 import { withStop } from '../support/servers/stop.ts'
 import { tortureMutations } from './mutations.ts'
 import type { Weather } from './proxy.ts'
-import { torture, type TortureOptions } from './run.ts'
+import { torture } from './run.ts'
+import type { TortureOptions } from './scene.ts'
 
 const { values } = parseArgs({
   options: {
     seed: { type: 'string' },
+    seeds: { type: 'string' },
     minutes: { type: 'string', default: '1' },
     round: { type: 'string' },
     capture: { type: 'string', default: 'hooks' },
     weather: { type: 'string' },
+    focus: { type: 'string' },
     own: { type: 'string', default: 'postgres,elasticsearch' },
     report: { type: 'string' },
     mutation: { type: 'string' },
@@ -33,8 +37,8 @@ await withStop(async () => {
   const own = values.own.split(',').filter((each) => each !== 'none' && each !== '') as TortureOptions['own']
   const minutes = Number(values.minutes)
   if (values.mutation !== undefined) {
-    const args = ['--own', values.own, '--capture', values.capture]
-    return await tortureMutations(values.mutation, { seed, minutes, args, print })
+    const args = ['--own', values.own, '--capture', values.capture, '--round', values.round ?? '20']
+    return await tortureMutations(values.mutation, { seeds: seedsOf(values.seeds) ?? [seed], minutes, args, print })
   }
   if (own.length < 2) await useServers()
   const outcome = await torture({
@@ -42,6 +46,7 @@ await withStop(async () => {
     lengthMs: minutes * 60_000,
     ...(values.round === undefined ? {} : { roundMs: Number(values.round) * 1_000 }),
     ...(values.weather === undefined ? {} : { weathers: [values.weather as Weather] }),
+    ...(values.focus === undefined ? {} : { focus: values.focus }),
     capture: values.capture as TortureOptions['capture'],
     own,
     print,
@@ -54,6 +59,12 @@ await withStop(async () => {
   for (const line of values.report === undefined ? lines : lines.slice(0, 8)) process.stdout.write(`${line}\n`)
   return 1
 })
+
+function seedsOf(range: string | undefined): number[] | undefined {
+  if (range === undefined) return undefined
+  const [from, to] = range.split('-').map(Number)
+  return Array.from({ length: to! - from! + 1 }, (_, index) => from! + index)
+}
 
 async function useServers(): Promise<void> {
   const servers = await startServers()

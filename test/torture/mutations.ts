@@ -16,8 +16,9 @@ const copied = ['src', 'adapters', 'test', 'package.json', 'deno.json', 'tsconfi
 
 /** How to look for them. */
 export interface MutationOptions {
-  seed: number
-  /** Most minutes for one mutation. */
+  /** Tried in turn. */
+  seeds: readonly number[]
+  /** Most minutes for one mutation and seed. */
   minutes: number
   /** Further options of the torture. */
   args: readonly string[]
@@ -47,14 +48,25 @@ export async function mutated({ edits }: Mutation): Promise<Map<string, string>>
   return texts
 }
 
-async function isFound(name: string, mutation: Mutation, { seed, minutes, args, print }: MutationOptions) {
+async function isFound(name: string, mutation: Mutation, options: MutationOptions): Promise<boolean> {
+  for (const seed of options.seeds) if (await isFoundBy(seed, name, mutation, options)) return true
+  return false
+}
+
+async function isFoundBy(
+  seed: number,
+  name: string,
+  mutation: Mutation,
+  { minutes, args, print }: MutationOptions,
+): Promise<boolean> {
   const folder = join(tmpdir(), `elastic-umzug-mutation-${name}`)
   await copyTo(folder)
   for (const [file, text] of await mutated(mutation)) await writeFile(join(folder, file), text)
   const started = Date.now()
   const report = join(folder, 'report')
   const given = ['--seed', String(seed), '--minutes', String(minutes), '--weather', mutation.weather]
-  const code = await run(folder, [...given, '--round', '25', '--report', report, ...args])
+  const focus = mutation.focus === undefined ? [] : ['--focus', mutation.focus]
+  const code = await run(folder, [...given, ...focus, '--report', report, ...args])
   const seconds = Math.round((Date.now() - started) / 1_000)
   const found = code === 1 && await readFile(report, 'utf8').catch(() => '')
   print(

@@ -18,6 +18,8 @@ export interface Mutation {
   edits: readonly Edit[]
   /** The weather it shows in. */
   weather: 'punctual' | 'late'
+  /** What to be hardest on, to see it soon. */
+  focus?: string
 }
 
 const giveBackAll =
@@ -28,13 +30,14 @@ export const mutations: Readonly<Record<string, Mutation>> = {
   'number-after-read': {
     title: 'the number is drawn after the rows are read',
     weather: 'punctual',
+    focus: 'builds',
     edits: [
       {
-        file: 'src/search/populate.ts',
-        find: /const number = await drawNumber\(store\)\n\s*return await (source\.page\(.*), number\)/,
+        file: 'src/search/pages.ts',
+        find: /const documents = await (source\.page\(.*), number\)/,
         replace: `const early = await $1, '0')
-  const number = await drawNumber(store)
-  return { ...early, body: early.body.replaceAll('"version":0,', \`"version":\${number},\`) }`,
+  const late = await drawNumber(store)
+  const documents = { ...early, body: early.body.replaceAll('"version":0,', \`"version":\${late},\`) }`,
       },
       {
         file: 'src/queue/process.ts',
@@ -57,6 +60,7 @@ export const mutations: Readonly<Record<string, Mutation>> = {
   'token-per-process': {
     title: 'a process uses one token for all its claims',
     weather: 'punctual',
+    focus: 'settling',
     edits: [
       {
         file: 'src/queue/process.ts',
@@ -83,11 +87,13 @@ export const mutations: Readonly<Record<string, Mutation>> = {
   'no-reapply': {
     title: 'deletes are not applied again after a populate',
     weather: 'punctual',
+    focus: 'pages',
     edits: [{ file: 'src/search/fill.ts', find: /\n\s*await reapplyDeletes\(.*\)/, replace: '' }],
   },
   'early-versions': {
     title: 'the versions are listed before the changes are taken',
     weather: 'punctual',
+    focus: 'dispatches',
     edits: [
       {
         file: 'src/queue/changes.ts',
@@ -107,11 +113,13 @@ export const mutations: Readonly<Record<string, Mutation>> = {
   'no-template': {
     title: 'the cluster may create an index by itself',
     weather: 'late',
+    focus: 'drops',
     edits: [{ file: 'src/search/physical.ts', find: /\n\s*await forbidAutoCreate\(.*\)/, replace: '' }],
   },
   'late-deadline': {
     title: 'the deadline is counted from the sending',
     weather: 'punctual',
+    focus: 'reading',
     edits: [{
       file: 'src/queue/process.ts',
       find: /const timeLeft = batch\.deadline - started/,

@@ -14,6 +14,9 @@ import { freePort } from '../support/servers/ports.ts'
 /** How requests fare. */
 export type Weather = 'calm' | 'punctual' | 'late'
 
+/** Weights of what happens to requests, by their kind: a page of a populate, a bulk of deletes only, another bulk, any other. */
+export type Fates = Partial<Record<'page' | 'deletes' | 'bulk' | 'other', Readonly<Record<string, number>>>>
+
 /** One copy of a request that reached the cluster. */
 export interface Copy {
   /** Milliseconds since 1970. */
@@ -43,11 +46,13 @@ export interface BadProxy {
   /** Bulk requests since the last `forget`. */
   readonly bulks: Bulk[]
   weather: Weather
+  /** Weights in place of the usual ones, or beside them. */
+  fates: Fates
   forget(): void
   /** Refuses connections for some time. */
   away(ms: number): Promise<void>
-  /** Whether a request of deletes only is held back on its way to an alias. */
-  holdsDeletes(alias: string): boolean
+  /** Whether a request of this kind is held back on its way, to an alias or to any. */
+  holds(kind: keyof Fates, alias?: string): boolean
   /** Resolves when no copy is held back any more. */
   landed(): Promise<void>
   stop(): Promise<void>
@@ -59,6 +64,8 @@ interface Passing {
   timeoutMs: number
   late: boolean
   send(): Promise<Answer>
+  /** Holds it back for a time. */
+  wait(ms: number): Promise<void>
   /** Sends it after a time; nobody waits for the answer. */
   sendLater(ms: number): void
 }
@@ -76,7 +83,11 @@ const landing = ({ random, timeoutMs, late }: Passing) => timeoutMs * (late ? 4 
 const fates: Record<string, Fate> = {
   pass: ({ send }) => send(),
   async delay(passing) {
-    await sleep(passing.timeoutMs * 0.8 * passing.random())
+    await passing.wait(passing.timeoutMs * 0.8 * passing.random())
+    return await passing.send()
+  },
+  async hold(passing) {
+    await passing.wait(passing.timeoutMs * (0.5 + 0.45 * passing.random()))
     return await passing.send()
   },
   lose: () => Promise.resolve(undefined),
@@ -110,31 +121,44 @@ const fates: Record<string, Fate> = {
   },
 }
 
-const bulkWeights: [string, number][] = [
-  ['pass', 80],
-  ['delay', 12],
-  ['lose', 3],
-  ['hang', 1],
-  ['cut answer', 5],
-  ['cut, lands later', 8],
-  ['cut answer, second copy lands later', 3],
-  ['double', 4],
-  ['too many', 2],
-  ['gateway timeout, lands later', 2],
-]
-// Pages of a populate are few, and nothing claims their keys: they are the ones to hold back.
-const pageWeights: [string, number][] = [['pass', 30], ['delay', 50], ['cut answer', 4], ['cut, lands later', 8], [
-  'double',
-  4,
-]]
+const bulkWeights = {
+  pass: 80,
+  delay: 12,
+  lose: 3,
+  hang: 1,
+  'cut answer': 5,
+  'cut, lands later': 8,
+  'cut answer, second copy lands later': 3,
+  double: 4,
+  'too many': 2,
+  'gateway timeout, lands later': 2,
+}
+const usual: Required<Fates> = {
+  bulk: bulkWeights,
+  deletes: bulkWeights,
+  // Pages of a populate are few, and nothing claims their keys: they are the ones to hold back.
+  page: { pass: 30, delay: 50, 'cut answer': 4, 'cut, lands later': 8, double: 4 },
+  other: { pass: 965, delay: 20, lose: 3, 'cut answer': 8, 'too many': 4 },
+}
 const pageBytes = 20_000
-const otherWeights: [string, number][] = [['pass', 965], ['delay', 20], ['lose', 3], ['cut answer', 8], ['too many', 4]]
+
+function kindOf(path: string, body: string): keyof Fates {
+  if (!path.includes('/_bulk')) return 'other'
+  // An index operation in the same request keeps the cluster from making an index for the deletes.
+  if (/^(?:\{"delete".*\n)+$/.test(body)) return 'deletes'
+  return body.length > pageBytes ? 'page' : 'bulk'
+}
 
 /** Picks one of some by weight. */
 export function pick<T>(random: () => number, weights: readonly (readonly [T, number])[]): T {
   let left = random() * weights.reduce((sum, [, weight]) => sum + weight, 0)
   for (const [each, weight] of weights) if ((left -= weight) < 0) return each
   return weights[0]![0]
+}
+
+function lost(copy: Copy): Error {
+  copy.fault = 'lost: it was too late'
+  return new Error(copy.fault)
 }
 
 /** Starts a proxy; `target` is asked for with every request. */
@@ -144,21 +168,23 @@ export async function startBadProxy(target: string, random: () => number): Promi
   let server: Server | undefined
   let bulks: Bulk[] = []
   const held = new Set<Promise<unknown>>()
-  const onTheirWay = new Set<Bulk>()
+  const waiting = new Set<{ kind: keyof Fates; alias: string }>()
   const serve = async (incoming: IncomingMessage): Promise<Answer | undefined> => {
     const { url: path = '/' } = incoming
     const body = await textOf(incoming)
-    const isBulk = path.includes('/_bulk')
     const { weather } = proxy
-    const fate = weather === 'calm'
-      ? 'pass'
-      : pick(random, !isBulk ? otherWeights : body.length > pageBytes ? pageWeights : bulkWeights)
+    const kind = kindOf(path, body)
+    const isBulk = kind !== 'other'
+    const fate = weather === 'calm' ? 'pass' : pick(random, Object.entries({ ...usual[kind], ...proxy.fates[kind] }))
     const timeoutMs = isBulk ? Number.parseInt(new URL(path, target).searchParams.get('timeout') ?? '300') : 300
     const bulk: Bulk = { arrivedAt: Date.now(), timeoutMs, alias: path.split('/')[1]!, body, fate, copies: [] }
     if (isBulk) bulks.push(bulk)
+    const late = weather === 'late'
     const send = async () => {
       const copy: Copy = { sentAt: Date.now() }
       bulk.copies.push(copy)
+      // However busy this machine is: punctual requests do not land behind their deadline.
+      if (isBulk && weather === 'punctual' && copy.sentAt > bulk.arrivedAt + timeoutMs) throw lost(copy)
       try {
         const got = await forward(target, incoming, body)
         Object.assign(copy, { answeredAt: Date.now(), status: got.status, answer: got.body })
@@ -172,12 +198,14 @@ export async function startBadProxy(target: string, random: () => number): Promi
       const ended: Promise<unknown> = work.catch(() => {}).finally(() => held.delete(ended))
       held.add(ended)
     }
-    const late = weather === 'late'
-    const sendLater = (ms: number) => {
-      onTheirWay.add(bulk)
-      hold(sleep(ms).then(() => (onTheirWay.delete(bulk), send())))
+    const wait = async (ms: number) => {
+      const one = { kind, alias: bulk.alias }
+      waiting.add(one)
+      await sleep(ms)
+      waiting.delete(one)
     }
-    const answering = fates[fate]!({ random, timeoutMs, late, send, sendLater })
+    const sendLater = (ms: number) => hold(wait(ms).then(send))
+    const answering = fates[fate]!({ random, timeoutMs, late, send, wait, sendLater })
     hold(answering)
     const told = await answering
     if (told) bulk.told = told.status
@@ -209,6 +237,7 @@ export async function startBadProxy(target: string, random: () => number): Promi
       return bulks
     },
     weather: 'calm',
+    fates: {},
     forget: () => void (bulks = []),
     async away(ms) {
       if (!server) return
@@ -216,9 +245,8 @@ export async function startBadProxy(target: string, random: () => number): Promi
       await sleep(ms)
       await open()
     },
-    // An index operation in the same request keeps the cluster from making an index for the deletes.
-    holdsDeletes: (alias) =>
-      [...onTheirWay].some((each) => each.alias === alias && /^(?:\{"delete".*\n)+$/.test(each.body)),
+    holds: (kind, alias) =>
+      [...waiting].some((each) => each.kind === kind && (alias === undefined || each.alias === alias)),
     async landed() {
       while (held.size > 0) await Promise.all(held)
     },

@@ -8,29 +8,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { randomFrom } from '../fixtures/library/writes.ts'
 import { createLibrary, type Library } from '../support/library.ts'
 import { startOwn, waitFor, whyNoOwn } from '../support/world.ts'
-import type { Server } from '../support/servers/servers.ts'
-import { check, clear, unwritten } from './check.ts'
-import { type Job, openSlot, signal, type Slot } from './crew.ts'
+import { check, clear, dropSpares, unwritten } from './check.ts'
+import { signal, type Slot } from './crew.ts'
+import { focuses, focusesFor } from './focus.ts'
 import { drawPlan, type Plan, printPlan } from './plan.ts'
-import { type BadProxy, startBadProxy, type Weather } from './proxy.ts'
-import { createStriker, type Striker } from './strikes.ts'
+import { startBadProxy } from './proxy.ts'
+import { capturesOf, leaseMs, openScene, type Scene, type TortureOptions } from './scene.ts'
 import { clearTrace, historyOf, installTrace } from './trace.ts'
-
-/** How to torture. */
-export interface TortureOptions {
-  seed: number
-  /** Length of all rounds. */
-  lengthMs: number
-  /** Length of a round without its end, in which everything drains and is compared. Default 20,000. */
-  roundMs?: number
-  /** What captures the changes. */
-  capture: 'hooks' | 'triggers' | 'mixed'
-  /** Which servers are started for it, and killed; the others are those of the environment. */
-  own: readonly ('postgres' | 'elasticsearch')[]
-  /** Of the rounds, in turn; default: by the seed. */
-  weathers?: readonly Weather[]
-  print(line: string): void
-}
 
 /** How it went. */
 export interface Outcome {
@@ -43,25 +27,7 @@ export interface Outcome {
   strikes: Record<string, number>
 }
 
-const leaseMs = 1_000
 const rows = 600
-/** What a builder may meet only when something is wrong. */
-const wrongCodes =
-  /VERIFY_FAILED|DOCUMENT_REFUSED|MAPPING_REFUSED|SOURCE_INVALID|"step":.*(?:TypeError|is not a function)/
-
-interface Scene {
-  options: TortureOptions
-  library: Library
-  proxy: BadProxy
-  random: () => number
-  servers: Partial<Record<'postgres' | 'elasticsearch', Server>>
-  striker: Striker
-  writers: Slot[]
-  slots: Slot[]
-  builder: Slot
-  faults: string[]
-  quiet: boolean
-}
 
 /** Runs a torture to its end, or to the first round that went wrong. */
 export async function torture(options: TortureOptions): Promise<Outcome> {
@@ -75,7 +41,7 @@ export async function torture(options: TortureOptions): Promise<Outcome> {
   const library = await createLibrary({
     ...(servers.postgres ? { databaseUrl: servers.postgres.url } : {}),
     ...(servers.elasticsearch ? { elasticsearchUrl: servers.elasticsearch.url } : {}),
-  }, { LEASE_MS: leaseMs, BATCH_SIZE: 30, POLL_MS: 30, ROWS: rows })
+  }, { LEASE_MS: leaseMs, POLL_MS: 30, ROWS: rows })
   try {
     return await tortured(options, library, servers)
   } finally {
@@ -96,15 +62,7 @@ async function tortured(options: TortureOptions, library: Library, servers: Scen
   try {
     const rounds = Math.max(1, Math.round(options.lengthMs / (options.roundMs ?? 20_000)))
     while (outcome.rounds < rounds && scene.faults.length === 0) {
-      const plan = drawPlan(planning, {
-        lengthMs: options.lengthMs / rounds,
-        leaseMs,
-        ownPostgres: servers.postgres !== undefined,
-        ownElasticsearch: servers.elasticsearch !== undefined,
-        weather: options.weathers?.[outcome.rounds % options.weathers.length] ??
-          (planning() < 0.7 ? 'punctual' : 'late'),
-      })
-      outcome.rounds++
+      const plan = planRound(options, planning, outcome.rounds++, rounds)
       await round(scene, plan)
       if (scene.faults.length > 0) outcome.report = await reportOf(scene, plan)
       else await forget(scene)
@@ -119,72 +77,34 @@ async function tortured(options: TortureOptions, library: Library, servers: Scen
   return outcome
 }
 
-function openScene(
-  options: TortureOptions,
-  library: Library,
-  proxy: BadProxy,
-  random: () => number,
-  servers: Scene['servers'],
-): Scene {
-  const scene = { options, library, proxy, random, servers, faults: [], quiet: true } as unknown as Scene
-  const job = (name: string, capture: string, revision: () => number, rest: Partial<Job>): Job => ({
-    name,
-    knobs: () => ({
-      ELASTICSEARCH_URL: proxy.url,
-      CAPTURE: capture,
-      RAW: options.capture === 'triggers' ? 1 : undefined,
-      REVISION: revision(),
-      QUIET: scene.quiet ? 1 : undefined,
-      SEED: Math.floor(random() * 1e9),
-      STALLS: Math.floor(random() * 1e9) + 1,
-      PGAPPNAME: name,
-    }),
-    onLine: (line) => heard(scene, name, line),
-    ...rest,
+function planRound(options: TortureOptions, planning: () => number, number: number, rounds: number): Plan {
+  const { weathers, focus: given, own } = options
+  const weather = weathers?.[number % weathers.length] ?? (planning() < 0.7 ? 'punctual' : 'late')
+  const possible = focusesFor(weather)
+  const drawn = possible[Math.floor(planning() * possible.length)]!
+  return drawPlan(planning, {
+    lengthMs: options.lengthMs / rounds,
+    leaseMs,
+    ownPostgres: own.includes('postgres'),
+    ownElasticsearch: own.includes('elasticsearch'),
+    weather,
+    focus: given ?? drawn,
   })
-  const [one, two = one] = capturesOf(options)
-  scene.writers = [
-    openSlot(library, job('writer 1', one!, () => 1, { program: 'writer.ts' })),
-    openSlot(library, job('writer 2', two!, () => 2, { program: 'writer.ts' })),
-  ]
-  scene.builder = openSlot(library, job('builder', two!, () => random() < 0.5 ? 1 : 2, { program: 'builder.ts' }))
-  scene.slots = [
-    ...scene.writers,
-    openSlot(library, job('worker 1', one!, () => 1, { args: ['queue:work'] })),
-    openSlot(library, job('worker 2', two!, () => 2, { args: ['queue:work'] })),
-    scene.builder,
-  ]
-  scene.striker = createStriker(scene)
-  return scene
-}
-
-// Mixed, as in a deploy that moves from one to the other: processes of both at once, and each `up` installs or removes triggers.
-function capturesOf({ capture }: TortureOptions): string[] {
-  return capture === 'mixed' ? ['hooks', 'triggers'] : [capture]
-}
-
-function heard(scene: Scene, name: string, line: string): void {
-  if (line.startsWith('{"state"')) return
-  const { striker, faults } = scene
-  const { step, code } = line.startsWith('{') ? JSON.parse(line) as { step?: string; code?: string } : {}
-  if (step !== undefined) {
-    const what = code === undefined ? step : `${step} failed`
-    striker.counts[what] = (striker.counts[what] ?? 0) + 1
-  }
-  if (wrongCodes.test(line)) faults.push(`${name} failed: ${line}`)
-  if (process.env.TORTURE_STEPS && name === 'builder') scene.options.print(line.slice(0, 300))
-  striker.note(`${name}: ${line.slice(0, 300)}`)
 }
 
 async function round(scene: Scene, plan: Plan): Promise<void> {
   const { options, proxy, striker } = scene
-  options.print(`seed ${options.seed}: ${plan.events.length} events, requests are ${plan.weather}`)
+  options.print(
+    `seed ${options.seed}: ${plan.events.length} events, requests are ${plan.weather}, focus: ${plan.focus}`,
+  )
   scene.quiet = false
+  await focusOn(scene, plan)
   await toggle(scene)
   if (scene.builder.running === undefined) scene.builder.resume()
   // Something is built first, so that there is more than one version, and one to drop.
   await waitFor(() => isBuilt(scene.builder), { timeoutMs: 10_000 }).catch(() => {})
   proxy.weather = plan.weather
+  proxy.fates = focuses[plan.focus]!.fates ?? {}
   const started = Date.now()
   for (const event of plan.events) {
     await sleep(Math.max(0, started + event.at - Date.now()))
@@ -193,6 +113,14 @@ async function round(scene: Scene, plan: Plan): Promise<void> {
   }
   await calm(scene)
   if (scene.faults.length === 0) scene.faults.push(...await check(scene.library))
+}
+
+// The processes read from their environment what to be hard on.
+async function focusOn(scene: Scene, { focus }: Plan): Promise<void> {
+  if (scene.focus === focus) return
+  scene.focus = focus
+  await Promise.all(scene.slots.map((each) => each.dismiss()))
+  for (const each of scene.slots) each.resume()
 }
 
 // Everybody lives, nobody writes, nothing is under way.
@@ -206,7 +134,8 @@ async function calm(scene: Scene): Promise<void> {
   step('settled')
   await toggle(scene)
   step('quiet')
-  await scene.builder.dismiss()
+  // What it is at may be what shows a fault.
+  await scene.builder.dismiss('SIGUSR2', 15_000)
   step('builder gone')
   await proxy.landed()
   await clear(library)
@@ -243,10 +172,11 @@ async function toggle(scene: Scene): Promise<void> {
 }
 
 function isBuilt(builder: Slot): boolean {
-  return (builder.running?.stdout ?? '').includes('{"step":"rebuild"}')
+  return /\{"step":"rebuild","ms":\d+\}/.test(builder.running?.stdout ?? '')
 }
 
 async function forget({ library, proxy, striker, options }: Scene): Promise<void> {
+  await dropSpares(library)
   proxy.forget()
   striker.forget()
   await clearTrace(library)

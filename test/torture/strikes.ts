@@ -68,22 +68,40 @@ export function createStriker(targets: Targets): Striker {
   }
 }
 
-// It is free for moments only, while versions are built one after another.
-const runLock = `DO $$ BEGIN
-  FOR tries IN 1 .. 1000 LOOP
-    EXIT WHEN pg_try_advisory_xact_lock(${lockKey("'elastic_umzug'", "'run'")});
-    PERFORM pg_sleep(0.003);
-    IF tries = 1000 THEN RAISE 'the run lock was never free'; END IF;
-  END LOOP;
-END $$`
+// It is free for moments only, while versions are built one after another: whoever waits in the database is the next.
+const runLock = `SET LOCAL lock_timeout = '8s';
+  SELECT pg_advisory_xact_lock(${lockKey("'elastic_umzug'", "'run'")})`
 
 // An activation that has lost its run lock may still be about to move the alias.
 const spareVersions = `SELECT physical FROM (
     SELECT physical, state, count(*) OVER (PARTITION BY index_id) AS live FROM elastic_umzug.index_versions
     WHERE state IN ('ready', 'active', 'retired')) v
   WHERE live > 1 AND state <> 'active' AND NOT EXISTS (
-    SELECT FROM elastic_umzug.actions WHERE state = 'in_progress' AND started_at > clock_timestamp() - interval '5 s')
+    SELECT FROM elastic_umzug.actions WHERE state = 'in_progress' AND action IN ('up', 'es:activate')
+      AND started_at > clock_timestamp() - interval '5 s')
   ORDER BY physical`
+
+let forgetting = 0
+let dropping = false
+
+/** Longest wait, in milliseconds, for the moment that matters. */
+const patience = { deletes: 2_000, page: 1_000 }
+
+// The moment that matters is when something is on its way to it; if none comes, any will do.
+async function spareVersion(
+  { client, prefix, sql }: Library,
+  proxy: BadProxy,
+  whom: number,
+): Promise<string | undefined> {
+  const names = await client.indices.getAlias({ name: ['books', 'editions'].map((each) => `${prefix}${each}`) })
+  const rows = await sql<{ physical: string }>(spareVersions)
+  const spares = rows.map((each) => each.physical).filter((each) => !(each in names))
+  const found = () => spares.find((each) => proxy.holds('deletes', `${each}.write`))
+  if (spares.length > 0 && proxy.weather === 'late') {
+    await waitFor(found, { timeoutMs: patience.deletes, everyMs: 10 }).catch(() => {})
+  }
+  return found() ?? oneOf(spares, whom)
+}
 
 /** Does it; gives what it did, or nothing when there was nobody to do it to. */
 type Blow = (targets: Targets, event: Event) => Promise<string | undefined>
@@ -107,14 +125,26 @@ const strikes: Record<Strike, Blow> = {
     slot?.running?.kill('SIGTERM')
     return Promise.resolve(slot?.name)
   },
-  // As time or a restart does; the setting is the one that the version was made with.
-  async 'forget deletes'({ library: { client, prefix } }) {
+  // As time or a restart does, again and again for some time; the setting is the one that the version was made with.
+  async 'forget deletes'({ library: { client, prefix }, proxy }, { whom, ms }) {
+    // The moment that matters most is while a page is on its way.
+    const page = () => proxy.holds('page')
+    if (whom < 0.5) await waitFor(page, { timeoutMs: patience.page, everyMs: 10 }).catch(() => {})
     const index = `${prefix}*`
     const set = (gc_deletes: string) => client.indices.putSettings({ index, settings: { gc_deletes } })
-    await set('0s')
-    await client.indices.refresh({ index })
-    await set('10m')
-    return 'done'
+    forgetting++
+    try {
+      await set('0s')
+      const until = Date.now() + ms
+      do {
+        await client.indices.refresh({ index })
+        await sleep(50)
+      } while (Date.now() < until || page() && Date.now() < until + patience.page)
+    } finally {
+      // Several may be at it.
+      if (--forgetting === 0) await set('10m')
+    }
+    return `for ${Math.round(ms)} ms`
   },
   async 'close and open'({ library: { client, prefix } }) {
     const index = `${prefix}*`
@@ -125,27 +155,26 @@ const strikes: Record<Strike, Blow> = {
   },
   // As a drop will do it, under the run lock, but for its patience: what is on its way to the index meets nothing.
   async drop({ library, proxy }, { whom }) {
-    const holds = (each: { physical: string }) => proxy.holdsDeletes(`${each.physical}.write`)
-    const spares = async () => await library.sql<{ physical: string }>(spareVersions)
-    // The moment that matters is when something is on its way; if none comes, any will do.
-    await waitFor(async () => (await spares()).some(holds), { timeoutMs: 3_000, everyMs: 10 }).catch(() => {})
+    if (dropping) return undefined
+    dropping = true
     const client = new pg.Client({ connectionString: library.databaseUrl })
     client.on('error', () => {})
-    await client.connect()
     try {
+      await client.connect()
       await client.query('BEGIN')
       await client.query(runLock)
-      const { rows } = await client.query<{ physical: string }>(spareVersions)
-      const spare = rows.find(holds) ?? oneOf(rows, whom)
+      const spare = await spareVersion(library, proxy, whom)
       if (!spare) return undefined
       await client.query(
         `UPDATE elastic_umzug.index_versions SET state = 'dropped', dropped_at = clock_timestamp() WHERE physical = $1`,
-        [spare.physical],
+        [spare],
       )
       await client.query('COMMIT')
-      await library.client.indices.delete({ index: spare.physical })
-      return spare.physical
+      const onItsWay = proxy.holds('deletes', `${spare}.write`)
+      await library.client.indices.delete({ index: spare })
+      return `${spare}${onItsWay ? ', deletes are on their way to it' : ''}`
     } finally {
+      dropping = false
       await client.end()
     }
   },

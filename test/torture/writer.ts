@@ -1,6 +1,7 @@
 /**
  * A process of the application: writes and works on the queue until SIGTERM. SIGUSR2 makes it stop writing, or go on.
- * SEED, ROWS, QUIET (starts without writing), RAW, LANES (writes at once), PAUSE_MS. Prints a JSON object a line.
+ * SEED, ROWS, QUIET (starts without writing), RAW, LANES (writes at once), PAUSE_MS, HOT_WIDTH, HOT_MOVE_MS, COMINGS. Prints
+ * a JSON object a line.
  */
 import process from 'node:process'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -40,6 +41,8 @@ const scene = {
   keepUpTo: 0,
   rows: Number(env.ROWS ?? 60),
   raw: env.RAW === '1',
+  hot: { width: Number(env.HOT_WIDTH ?? 6), moveMs: Number(env.HOT_MOVE_MS ?? 250) },
+  comings: Number(env.COMINGS ?? 0),
 }
 await Promise.all(Array.from({ length: Number(env.LANES ?? 2) }, write))
 await search.stop()

@@ -12,19 +12,21 @@ export interface HotScene extends Scene {
   rows: number
   /** True while tables are captured by triggers: then SQL of any kind is seen too. */
   raw: boolean
+  /** How many keys are written at a time, and for how many milliseconds one is the first of them. */
+  hot: { width: number; moveMs: number }
+  /** Share of the writes that take documents away or bring them back. */
+  comings: number
 }
 
 type Options = { transaction?: Transaction }
 type Write = (scene: HotScene, options: Options) => Promise<unknown>
 
-const moveMs = 250
-const width = 6
-
 const below = ({ random }: HotScene, n: number) => Math.floor(random() * n)
 
 // One of the keys that are hot now, in every process the same ones.
 function hot(scene: HotScene): number {
-  return 1 + (Math.floor(Date.now() / moveMs) + below(scene, width)) % scene.rows
+  const { rows, hot: { width, moveMs } } = scene
+  return 1 + (Math.floor(Date.now() / moveMs) + below(scene, width)) % rows
 }
 
 const authorOf = (scene: HotScene, options: Options) =>
@@ -129,7 +131,10 @@ const rawWrites: Record<string, Write> = {
     ),
 }
 
+const comings = [hotWrites.remove, hotWrites.removeOne, hotWrites.hide, hotWrites.bring, hotWrites.bring] as Write[]
+
 function chosen(scene: HotScene): Write {
+  if (scene.random() < scene.comings) return comings[below(scene, comings.length)]!
   const from = scene.raw && scene.random() < 0.4 ? rawWrites : scene.random() < 0.92 ? hotWrites : anyWrites
   const all = Object.values(from) as Write[]
   return all[below(scene, all.length)]!
