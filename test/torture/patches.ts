@@ -39,6 +39,7 @@ export const mutations: Readonly<Record<string, Mutation>> = {
   const late = await drawNumber(store)
   const documents = { ...early, body: early.body.replaceAll('"version":0,', \`"version":\${late},\`) }`,
       },
+      { file: 'src/search/pages.ts', find: /$/, replace: `\nimport { drawNumber } from './clock.ts'\n` },
       {
         file: 'src/queue/process.ts',
         find: /const version = await drawNumber\(store\)\n\s*const documents = await (source\.byKeys\(.*), version\)/,
