@@ -4,6 +4,7 @@
  */
 import type { Definition } from '../search/definition.ts'
 import { fillVersion, type LifecycleDeps } from '../search/lifecycle.ts'
+import { countKilled } from '../search/fill-counts.ts'
 import { firstFill, lastUpdate, settledMoment } from '../search/since.ts'
 import { listVersions, type Version } from '../search/versions.ts'
 import type { Base } from './base.ts'
@@ -30,7 +31,9 @@ export async function fillRecorded(
   if (version.state !== 'created' && version.state !== 'populating') {
     return await fillVersion(deps(run), version, definition)
   }
+  await countKilled(base.store, version.id, version.physical)
   return await run.part({ action: updateName, target: version.physical }, async (part) => {
+    await base.tellTag(version, part.say)
     const from = await firstFill(base.store, version.physical) ?? await fillMoment(base, version, limits)
     await part.action.checkpoint({ from, whole: true, fill: true })
     return await counting(base, part, version, () => fillVersion(deps(part), version, definition))

@@ -134,11 +134,30 @@ describe('es:update by several processes', function () {
     expect(await library.differences('books-2', { rows: 'books', revision: 2 })).to.deep.equal([])
   })
 
+  it('case 15: a fill that is killed is gone on with; the documents of both are those of the version', async () => {
+    const args = ['es:update', 'books', '--batch-size', '100', '--no-copy']
+    const child = library.start(args, { REVISION: 3, ELASTICSEARCH_URL: proxy.url })
+    let sent = 0
+    answered = ({ path }) => {
+      if (!bulk(path) || ++sent < 6) return true
+      child.kill('SIGKILL')
+      return false
+    }
+    expect((await child.ended).signal, told(child)).to.equal('SIGKILL')
+    answered = () => true
+    await library.sql(`UPDATE elastic_umzug.populate_ranges SET expires_at = clock_timestamp()`)
+    await library.done(args, { REVISION: 3 })
+    const [next, killed] = await log('--command', 'es:update', '--limit', '2')
+    expect(killed!.state).to.equal('interrupted')
+    expect(documentsOf(killed!)).to.be.within(100, rows - 100)
+    expect(documentsOf(killed!) + documentsOf(next!)).to.equal(rows)
+  })
+
   it('log shows one with its parts, and refuses what there is not', async () => {
     const [last] = await log('--command', 'es:update', '--index', 'books', '--limit', '1')
     const shown = await library.done(['log', last!.id])
-    expect(shown).to.match(/^\d+ es:update books@2 complete /).and.include('command line: es:update books@2')
-    expect(shown).to.match(/^ {4}\d+ es:update \w*books-2 complete /m)
+    expect(shown).to.match(/^\d+ es:update books complete /).and.include('command line: es:update books')
+    expect(shown).to.match(/^ {4}\d+ es:update \w*books-3 complete /m)
     const [none, wrong] = await Promise.all([library.cli(['log', '999999']), library.cli(['log', '--status', 'done'])])
     expect(none).to.include({ code: 1 }).and.property('stderr').to.include('ACTION_UNKNOWN').and.include('next: ')
     expect(wrong).to.include({ code: 2 }).and.property('stderr').to.include('COMMAND_INVALID')
