@@ -116,7 +116,7 @@ export function forumConfig(
   rest: Partial<Config> & { prefix: string },
 ): Config {
   const indexes = forumIndexes(defineForum(sequelize))
-  return defineConfig({ sequelize, elasticsearch: client, indexes, pollMs: 20, leaseMs: 3_000, ...rest })
+  return defineConfig({ sequelize, elasticsearch: client, indexes, pollMs: 20, leaseMs: 2_000, ...rest })
 }
 
 /** Fills the tables. */
