@@ -5,7 +5,6 @@
 import { sha256 } from '@noble/hashes/sha2.js'
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js'
 import { ElasticUmzugError } from '../errors.ts'
-import { dispatchLock } from '../store/dispatch.ts'
 import type { Store } from '../store/store.ts'
 import { canonicalJson, type Definition } from './definition.ts'
 import type { LifecycleDeps } from './lifecycle.ts'
@@ -104,12 +103,11 @@ async function whyOther(
 }
 
 /**
- * Rule 28 of the protocol. What was dispatched to the copied version alone must be in it before it is read: whoever dispatches
- * behind this fence sees the new version; what others have dispatched is committed, and written when the drain ends.
+ * Rule 28 of the protocol. What is dispatched to the copied version alone must be in it before it is read. Every such change was
+ * committed before the new version was registered, so it is below the mark of this drain; and until a dispatch that does not see the
+ * new version commits, its changes are seen here as not dispatched yet.
  */
 async function whyBehind(deps: LifecycleDeps, active: Version): Promise<string | undefined> {
-  const { store } = deps
-  await store.db.query(`SELECT pg_advisory_xact_lock(${dispatchLock(store)})`)
   const isKnown = deps.definitions.some((each) => isMadeFrom(active, each))
   const left = await deps.drain(active, isKnown ? {} : { timeoutMs: drainMs })
   if (left.changes + left.pending > 0) return `${active.physical} has changes that no worker writes`

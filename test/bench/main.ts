@@ -1,5 +1,5 @@
 /**
- * `npm run bench`, or one of it, as `npm run bench lag`: populate rate against its ceiling, lag under steady change, the
+ * `npm run bench`, or one of it, as `npm run bench lag`: populate rate against its ceiling, verify and activation, lag under steady change, the
  * highest rate of a worker against its ceiling, a change that many documents show, what capture costs the writer, memory of a populate. Prints figures,
  * asserts none; `npm run bench capture raw` only those with this in their name. BENCH_ROWS (default 100,000) books; for rates BENCH_RATE_ROWS (50,000), for memory BENCH_MEMORY_ROWS (200,000).
  * @module
@@ -14,7 +14,7 @@ import { benchFanout } from './fanout.ts'
 import { knob } from './figures.ts'
 import { benchLag } from './lag.ts'
 import { defineLibrary, fillLibrary, type Library } from './library.ts'
-import { benchPopulate, populateOnce } from './populate.ts'
+import { benchPopulate, benchVerify, populateOnce } from './populate.ts'
 import { benchQueue } from './queue.ts'
 import { benchRates } from './rates.ts'
 import { fillReviews } from './shapes.ts'
@@ -33,6 +33,7 @@ await withStop(async () => {
   process.env.ELASTICSEARCH_URL = servers.elasticsearchUrl
   try {
     await bench('populate', rows, ({ world }) => benchPopulate(world, rows, print))
+    await bench('verify', rows, ({ world }) => benchVerify(world, rows, print))
     await bench('lag', rows, async ({ world, library }) => {
       await elasticUmzug(library.config).up()
       for (const worker of ['in the same process', 'in another process'] as const) {

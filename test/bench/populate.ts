@@ -4,6 +4,7 @@
  */
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
+import { elasticUmzug } from '../../src/index.ts'
 import type { Documents } from '../../src/ports.ts'
 import { spawnCli, type World } from '../support/world.ts'
 import { between, type CpuMeter, type CpuSeconds, startMeter } from './cpu.ts'
@@ -76,6 +77,27 @@ export async function benchPopulate(world: World, rows: number, print: (line: st
     }
   }
   meter.stop()
+}
+
+/** Time of an activation, and documents a second that are compared with their rows. */
+export async function benchVerify(world: World, rows: number, print: (line: string) => void): Promise<void> {
+  await fillReviews(world, 1)
+  const plugin = elasticUmzug(defineShape(world, 'author', 'postgresql'))
+  await plugin.versions.create(['books'])
+  await plugin.versions.update(['books'])
+  const [activated, verified] = [
+    await timed(() => plugin.versions.activate(['books'])),
+    await timed(() => plugin.versions.verify(['books'])),
+  ]
+  print(`verify: ${rows} documents, each compared with its row`)
+  print(`  es:activate              ${(activated * 1_000).toFixed(0)} ms`)
+  print(`  es:verify                ${(rows / verified).toFixed(0)} documents/s`)
+}
+
+async function timed(work: () => Promise<unknown>): Promise<number> {
+  const started = performance.now()
+  await work()
+  return seconds(performance.now() - started)
 }
 
 function show(name: string, ready: Sent[], ours: Populated[], print: (line: string) => void): void {
