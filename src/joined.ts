@@ -61,6 +61,15 @@ export function joinPlugins(parts: readonly JoinedPart[]): ElasticUmzug {
     },
     planUp: async (options?: UpOptions) =>
       (await inTurn(parts, async ({ name, plugin }) => named(name, await plugin.planUp(options)))).flat(),
+    async plan() {
+      const plans = await inTurn(parts, async ({ name, plugin }) => ({ name, plan: await plugin.plan() }))
+      return {
+        todo: plans.some((each) => each.plan.todo),
+        sections: plans.flatMap(({ name, plan }) =>
+          plan.sections.map((section) => ({ ...section, name: `${name}: ${section.name}` }))
+        ),
+      }
+    },
     down: () => Promise.reject(ambiguous(parts)),
     planDown: () => Promise.reject(ambiguous(parts)),
     status: async (options?: StatusOptions) =>
@@ -110,7 +119,15 @@ function joinVersions(parts: readonly JoinedPart[]): IndexCommands {
       return done.flat()
     },
   ])
-  return Object.fromEntries(joined) as unknown as IndexCommands
+  const all = Object.fromEntries(joined) as unknown as IndexCommands
+  return {
+    ...all,
+    // Its names are those of one comparison.
+    async diff(names = []) {
+      const [first] = names.filter((each) => each !== 'code' && each !== 'live')
+      return first === undefined ? await all.diff([]) : await (await ownerOf(parts, first)).plugin.versions.diff(names)
+    },
+  }
 }
 
 interface Chosen {

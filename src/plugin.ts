@@ -6,6 +6,7 @@ import { type CommandOptions, createBase, type PluginParts } from './commands/ba
 import { type IndexCommands, indexCommands } from './commands/indexes.ts'
 import { tellOff } from './commands/off.ts'
 import { readLog, readOne } from './commands/log.ts'
+import { type Plan, planAll } from './commands/plan.ts'
 import { type QueueCommands, queueCommands } from './commands/queue.ts'
 import { settled } from './commands/settled.ts'
 import { type Status, status, type StatusOptions } from './commands/status.ts'
@@ -19,6 +20,7 @@ import {
   type UpOptions,
   type UpResult,
 } from './commands/up.ts'
+import { tellServedTags } from './commands/tell-tags.ts'
 import { type Watch, watchSearch } from './commands/watch.ts'
 import type { Events, Listener } from './events.ts'
 import type { Runner } from './migrations/runner.ts'
@@ -64,6 +66,8 @@ export interface ElasticUmzug {
   up(options?: UpOptions): Promise<UpResult>
   /** What `umzug up` would do, a line each. */
   planUp(options?: UpOptions): Promise<string[]>
+  /** Everything that `umzug up` would do, with what it costs and what is in its way. */
+  plan(): Promise<Plan>
   /** What `umzug down` does; gives the names of the reverted migrations. */
   down(migrate?: MigrateDownOptions, options?: CommandOptions): Promise<string[]>
   /** What `umzug down` would do, a line each. */
@@ -102,6 +106,7 @@ export function createPlugin(parts: PluginParts): ElasticUmzug {
     worker = startWorker(base.workerOptions())
     watch = watchSearch(base)
     watch.start()
+    await tellServedTags(base)
   }
 
   const plugin: ElasticUmzug = {
@@ -134,6 +139,7 @@ export function createPlugin(parts: PluginParts): ElasticUmzug {
     settled: ({ timeoutMs } = {}) => settled(base, () => worker, timeoutMs),
     up: (options) => up(base, options),
     planUp: (options) => planUp(base, options),
+    plan: () => planAll(base),
     down: (migrate = {}, options) => down(base, migrate, options),
     planDown: (migrate = {}) => planDown(base, migrate),
     status: (options) => status(base, options),

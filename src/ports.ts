@@ -225,6 +225,8 @@ export interface Runtime {
   user(): string
   /** Value of an environment variable; undefined where it is not set, or where this process may not read it. */
   env(name: string): string | undefined
+  /** Runs a program and gives what it writes; undefined where it fails, is missing, takes over 5 s, or may not be run. Never asks. */
+  run(program: string, args: readonly string[], folder: string): Promise<string | undefined>
   /** Text of a file. */
   readText(path: string): Promise<string>
   /** Writes a file; makes its folder. */

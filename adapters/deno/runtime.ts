@@ -9,6 +9,7 @@ import type { Child, Runtime } from '../../src/ports.ts'
 import { monotonicClock } from '../clock.ts'
 import { ask } from '../node/ask.ts'
 import { loadModule } from '../node/load.ts'
+import { runProgram } from '../node/program.ts'
 
 /** The members of Deno that are used: declared here, so that the same source compiles for Node. */
 interface DenoLike {
@@ -22,6 +23,7 @@ interface DenoLike {
   exit(code: number): never
   cwd(): string
   env: { get(name: string): string | undefined }
+  permissions: { query(wanted: { name: 'run'; command: string }): Promise<{ state: string }> }
   hostname(): string
   readTextFile(path: string): Promise<string>
   writeTextFile(path: string, text: string): Promise<void>
@@ -45,6 +47,8 @@ export function denoRuntime(): Runtime {
     hostname: () => deno.hostname(),
     user: userName,
     env: (name) => envOf(deno, name),
+    run: async (program, args, folder) =>
+      await mayRun(deno, program) ? await runProgram(program, args, folder) : undefined,
     readText: (path) => deno.readTextFile(path),
     writeText: async (path, text) => {
       await deno.mkdir(dirname(path), { recursive: true })
@@ -92,6 +96,11 @@ function onStop(deno: DenoLike, callback: (signal: string) => void): () => void 
   return () => {
     for (const { signal, listener } of listeners) deno.removeSignalListener(signal, listener)
   }
+}
+
+// Asked first: Deno itself would ask the user.
+async function mayRun(deno: DenoLike, command: string): Promise<boolean> {
+  return (await deno.permissions.query({ name: 'run', command })).state === 'granted'
 }
 
 // Without the permission a program runs as if nothing were set.

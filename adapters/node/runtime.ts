@@ -14,6 +14,7 @@ import type { Child, Runtime } from '../../src/ports.ts'
 import { monotonicClock } from '../clock.ts'
 import { ask } from './ask.ts'
 import { loadModule } from './load.ts'
+import { runProgram } from './program.ts'
 
 /** What Node gives the core. */
 export function nodeRuntime(): Runtime {
@@ -25,6 +26,7 @@ export function nodeRuntime(): Runtime {
     hostname,
     user: userName,
     env: (name) => process.env[name],
+    run: runProgram,
     readText: (path) => readFile(path, 'utf8'),
     writeText: async (path, text) => {
       await mkdir(dirname(path), { recursive: true })

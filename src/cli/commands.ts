@@ -8,13 +8,14 @@ import { optionsFirst } from './arguments.ts'
 import { indexActions } from './indexes.ts'
 import { logAction } from './log.ts'
 import { createAction, downAction, upAction } from './migrations.ts'
+import { planAction } from './plan.ts'
 import { queueActions } from './queue.ts'
 import type { Session } from './session.ts'
 import { statusAction } from './status.ts'
 
 const description = `SQL migrations, search indexes and every changed row in search, without downtime.
 The config is umzug.config.{ts,mts,cts,js,mjs,cjs} in this folder or above it; --config PATH names another. With several databases, --database NAME means one of them.
---verbose shows the stack of an error; --no-wait fails at once where another run holds the run lock. Exit codes: 0 done, 1 failed, 2 wrong command line, 130 stopped by a signal.`
+--verbose shows the stack of an error; --no-wait fails at once where another run holds the run lock. Exit codes: 0 done, 1 failed, 2 wrong command line (plan: something to do), 130 stopped by a signal.`
 
 /** The parser with every command. */
 export interface Cli extends UmzugCLI {
@@ -46,6 +47,7 @@ export function createCli(session: Session): Cli {
       ...queueActions(session),
       logAction(session),
       statusAction(session),
+      planAction(session),
     ]
   ) {
     cli.addAction(each)

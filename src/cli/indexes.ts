@@ -6,6 +6,7 @@ import type { CommandLineAction } from '@rushstack/ts-command-line'
 import { activateAction } from './activate.ts'
 import { clearAction } from './clear.ts'
 import { createVersionAction } from './create.ts'
+import { diffAction } from './diff.ts'
 import { dropAction } from './drop.ts'
 import { listAction } from './list.ts'
 import { resetAction } from './reset.ts'
@@ -17,6 +18,7 @@ import { verifyAction } from './verify.ts'
 export function indexActions(session: Session): CommandLineAction[] {
   return [
     listAction(session),
+    diffAction(session),
     createVersionAction(session),
     updateAction(session),
     activateAction(session),

@@ -10,7 +10,7 @@ import { type Globals, splitGlobals } from './arguments.ts'
 import { createCli } from './commands.ts'
 import { type Compose, openSession, type Session } from './session.ts'
 
-/** Exit codes: the same for every command. */
+/** Exit codes: the same for every command. `plan` ends with 2 where there is something to do. */
 export const exitCodes = { done: 0, failed: 1, usage: 2, stopped: 130 } as const
 
 /** Runs one command line and ends the process with its exit code. A second signal ends it at once. */
@@ -40,7 +40,7 @@ export async function runCli(runtime: Runtime, compose: Compose, signal: AbortSi
       database: globals.database,
     })
     await execute(session, globals)
-    return exitCodes.done
+    return session.exitCode
   } catch (error) {
     return fail(runtime, error, globals)
   } finally {

@@ -20,6 +20,8 @@ export interface Session {
   open(): Promise<ElasticUmzug>
   /** Prints a line. */
   print(line: string): void
+  /** What the process ends with where nothing fails. */
+  exitCode: number
   /** Closes what the config opened. */
   close(): Promise<void>
 }
@@ -48,6 +50,7 @@ export function openSession({ runtime, compose, configPath, signal, wait, databa
     signal,
     open: async () => (await (loading ??= load())).plugin,
     print: (line) => runtime.write(`${line}\n`),
+    exitCode: 0,
     async close() {
       const loaded = await loading?.catch(() => undefined)
       if (loaded) await closeClients(loaded.config)

@@ -33,7 +33,11 @@ export async function activateVersions(
   const named = options.whenReady ? await eachOf(chosen, (each) => awaitReady(base, each, options)) : chosen
   return await changing(base, within, 'es:activate', options, async (deps) => {
     await lookNow(base, deps.onLine, deps.signal)
-    const activated = await eachOf(named, (each) => activate(deps, each, options.force))
+    const activated = await eachOf(named, async (each) => {
+      const version = await activate(deps, each, options.force)
+      await base.tellTag(version, deps.onLine)
+      return version
+    })
     await dropSuperfluous(deps)
     return activated
   })

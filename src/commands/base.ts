@@ -11,8 +11,10 @@ import { drain } from '../queue/drain.ts'
 import { servedVersions, type WorkerOptions } from '../queue/worker.ts'
 import { assertDistinct, type Definition } from '../search/definition.ts'
 import type { LifecycleDeps } from '../search/lifecycle.ts'
+import type { Version } from '../search/versions.ts'
 import { prepareTriggers } from './capture.ts'
 import { isOff } from './off.ts'
+import { createTagTeller, tagOnce } from './tag.ts'
 import { type Run, running } from './run.ts'
 import { type About, type Action, type Origin, withAction } from '../store/actions.ts'
 import { openStore, type Store } from '../store/store.ts'
@@ -75,6 +77,10 @@ export interface Base {
   readonly capture: PluginParts['capture']
   /** True where `ELASTIC_UMZUG=off`: nothing is recorded by hooks, and the search indexes are left alone. */
   readonly off: boolean
+  /** Build id of this code, as a command that is recorded found it; null where there is none. */
+  tag(): Promise<string | null>
+  /** Tells once of each version that another build made it. */
+  tellTag(version: Version, say: (line: string) => void): Promise<void>
   /** The search client, or `CONFIG_INVALID`. */
   needSearch(): SearchClient
   workerOptions(): WorkerOptions
@@ -90,6 +96,9 @@ export function createBase(parts: PluginParts): Base {
   const definitions = config.indexes ?? []
   assertDistinct(definitions)
   const off = isOff(parts.runtime)
+  const emitter = createEmitter()
+  const tag = tagOnce(parts)
+  const tagTold = createTagTeller(emitter)
   const base: Base = {
     ...parts,
     ...(off && { capture: () => () => {} }),
@@ -97,7 +106,12 @@ export function createBase(parts: PluginParts): Base {
     definitions,
     prefix: config.prefix ?? '',
     store: openStore(db, config.schema ?? 'elastic_umzug'),
-    emitter: createEmitter(),
+    emitter,
+    tag,
+    async tellTag(version, say) {
+      const line = tagTold(version, await tag())
+      if (line) say(line)
+    },
     needSearch() {
       if (search) return search
       throw new ElasticUmzugError('CONFIG_INVALID', 'The config has no `elasticsearch`.', {
@@ -130,11 +144,11 @@ function workerOptions({ config, definitions, prefix, store, emitter, runtime, n
 }
 
 function lifecycle(base: Base, run: Run): LifecycleDeps {
-  const { action, signal, say } = run
+  const { action, signal, say, tag } = run
   const options = base.workerOptions()
   return {
     ...options,
-    tag: base.config.tag ?? null,
+    tag,
     keepRetired: base.config.keepRetired ?? 1,
     workers: options.concurrency,
     signal,
@@ -153,26 +167,27 @@ function lifecycle(base: Base, run: Run): LifecycleDeps {
 async function recorded<T>(base: Base, name: string, given: RunOptions, work: (run: Run) => Promise<T>): Promise<T> {
   const { onLine: tell = () => {}, signal, exclusive = true, target = null, wait = base.wait, whileWaiting } = given
   const about: About = { action: name, target, options: given.options }
+  const tag = await base.tag()
   const options = {
     ...about,
-    origin: originOf(base),
+    origin: originOf(base, tag),
     parentId: given.parentId,
     clock: base.runtime.clock,
     exclusive,
     wait,
     onLine: tell,
     signal,
-    whileWaiting: whileWaiting && ((action: Action) => running(action, { tell, signal }, whileWaiting)),
+    whileWaiting: whileWaiting && ((action: Action) => running(action, { tell, signal, tag }, whileWaiting)),
   }
-  return await withAction(base.store, options, (action) => running(action, { tell, signal }, work))
+  return await withAction(base.store, options, (action) => running(action, { tell, signal, tag }, work))
 }
 
-function originOf({ config, runtime }: Base): Origin {
+function originOf({ runtime }: Base, tag: string | null): Origin {
   return {
     commandLine: runtime.argv.join(' '),
     user: runtime.user(),
     host: runtime.hostname(),
     pid: runtime.pid,
-    tag: config.tag,
+    tag: tag ?? undefined,
   }
 }

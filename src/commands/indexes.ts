@@ -11,6 +11,7 @@ import type { Base, Run } from './base.ts'
 import type { ChangeOptions } from './change.ts'
 import { clearVersions, type ClearVersionsOptions } from './clear.ts'
 import { type CreateOptions, createVersions } from './create.ts'
+import { type Diff, diffVersions } from './diff.ts'
 import { type DropOptions, dropVersions } from './drop.ts'
 import { fillRecorded } from './fill.ts'
 import { dropForeign, listForeign } from './foreign.ts'
@@ -29,6 +30,11 @@ export interface IndexCommands {
   listUncreated(names?: readonly string[]): Promise<Uncreated[]>
   /** The indexes of the cluster that are no versions of this environment, but for hidden ones and dot indexes. */
   listForeign(): Promise<ForeignIndex[]>
+  /**
+   * Compares two definitions: `[]`: of every index its active version with the code; `['books']`: of this one; `['books', A, B]`: two of
+   * `books@N`, physical names, `code` and `live`, which is what the cluster has. See `Diff`.
+   */
+  diff(names?: readonly string[]): Promise<Diff[]>
   /** Creates a version for each named definition (default: all) that has none. */
   create(names?: readonly string[], options?: CreateOptions): Promise<Version[]>
   /**
@@ -76,12 +82,13 @@ export function indexCommands(base: Base, within?: Run): IndexCommands {
     clear: (targets, options = {}) => clearVersions(base, within, targets, options),
     reset: (names = [], options = {}) => resetIndexes(base, within, names, options),
     dropForeign: (names, options = {}) => dropForeign(base, names, options),
+    diff: (names) => diffVersions(base, names),
     create: (names = [], options = {}) => createVersions(base, within, names, options),
     update: (names = [], options = {}) => updateVersions(base, within, names, options),
     activate: (targets = [], options = {}) => activateVersions(base, within, targets, options),
     verify: (targets, options) => verifyVersions(base, targets, options),
   }
-  return base.off ? commandsOff(base.runtime, commands, ['list', 'listUncreated', 'listForeign']) : commands
+  return base.off ? commandsOff(base.runtime, commands, ['list', 'listUncreated', 'listForeign', 'diff']) : commands
 }
 
 /** Every definition: create, populate, verify, activate where that is not done yet. Part of `up`. */

@@ -20,6 +20,7 @@ import {
 } from './aborted.ts'
 import type { Base } from './base.ts'
 import { commandsOff } from './off.ts'
+import { tellServedTags } from './tell-tags.ts'
 import { watchSearch } from './watch.ts'
 
 /** The queue of one version. */
@@ -75,6 +76,7 @@ export function queueCommands(base: Base): QueueCommands {
       const worker = startWorker(base.workerOptions())
       const watch = watchSearch(base)
       watch.start()
+      await tellServedTags(base, (line) => base.runtime.writeError(`${line}\n`))
       onStart?.()
       await aborted(signal)
       await Promise.all([worker.stop(), watch.stop()])

@@ -52,6 +52,7 @@ export async function refreshRecorded(
   const expected = await countRows(base, version, definition, rows)
   const about = { action: updateName, target: version.physical }
   await run.part(about, async (part) => {
+    await base.tellTag(version, part.say)
     part.say(
       `${version.physical}: ${rows.kind === 'captured' ? 'what was captured is written' : `updating ${expected} rows`}`,
     )

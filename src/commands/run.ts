@@ -9,6 +9,8 @@ import type { About, Action } from '../store/actions.ts'
 export interface Run {
   readonly action: Action
   readonly signal: AbortSignal | undefined
+  /** Build id of this code. */
+  readonly tag: string | null
   /** Tells a line: to the caller and to the record. */
   say(line: string): void
   /** Does a part of it as an action of its own: its lines are told here as well, its counts are added to those here. */
@@ -19,12 +21,13 @@ export interface Run {
 export interface RunningOptions {
   tell(line: string): void
   signal: AbortSignal | undefined
+  tag: string | null
 }
 
 /** Does the work of an action. The record has every line when this ends. */
 export async function running<T>(
   action: Action,
-  { tell, signal }: RunningOptions,
+  { tell, signal, tag }: RunningOptions,
   work: (run: Run) => Promise<T>,
 ): Promise<T> {
   let logged: Promise<unknown> = Promise.resolve()
@@ -37,8 +40,9 @@ export async function running<T>(
     return await work({
       action: stoppable(action, signal),
       signal,
+      tag,
       say,
-      part: (about, work) => action.part(about, (part) => running(part, { tell: say, signal }, work)),
+      part: (about, work) => action.part(about, (part) => running(part, { tell: say, signal, tag }, work)),
     })
   } finally {
     await logged

@@ -118,8 +118,10 @@ describe('a change in place', function () {
     const last = startWorker(core.options({ definitions: [newer()] }))
     await waitFor(async () => {
       const left = await core.sql(
-        `SELECT key FROM elastic_umzug.pending UNION ALL SELECT key FROM elastic_umzug.outdated
-        UNION ALL SELECT table_name FROM elastic_umzug.changes`,
+        `SELECT key FROM elastic_umzug.pending WHERE version_id = $1
+         UNION ALL SELECT key FROM elastic_umzug.outdated WHERE version_id = $1
+         UNION ALL SELECT table_name FROM elastic_umzug.changes`,
+        [version!.id],
       )
       return left.length === 0
     })
@@ -144,7 +146,7 @@ describe('a change in place', function () {
     expect(lines.join('\n')).to.include('as the definition says')
   })
 
-  it('a documents that are there get the new field by es:update', async () => {
+  it('documents that are there get the new field by es:update', async () => {
     const name = 'refreshed'
     const version = await activated(defineIndex({ name, mappings: bookMappings, source: bookSource() }))
     await plugin(newer(name)).versions.create([name], { inPlace: true })
