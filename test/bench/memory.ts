@@ -20,9 +20,9 @@ const before = process.memoryUsage().rss
 let most = before
 const timer = setInterval(() => most = Math.max(most, process.memoryUsage().rss), 20)
 const meter = await startMeter(sequelize, client)
-const used = meter.look()
+let used = meter.look()
 let atLast = used
-const started = performance.now()
+let started = performance.now()
 let last = started
 let pages = 0
 plugin.on('populate:page:complete', () => {
@@ -30,7 +30,13 @@ plugin.on('populate:page:complete', () => {
   atLast = meter.look()
   pages++
 })
-const [version] = await plugin.versions.update(['books'])
+// The first version that reads a table waits for its writers before: that is no matter of speed.
+const onLine = (line: string) => {
+  if (!line.includes(': populating')) return
+  started = performance.now()
+  used = meter.look()
+}
+const [version] = await plugin.versions.update(['books'], { onLine })
 const ms = performance.now() - started
 clearInterval(timer)
 meter.stop()
