@@ -10,7 +10,7 @@ import { cutText, lastKey, rowsFor } from './bulk-lines.ts'
 import { rowDocuments, type RowsLimits } from './rows.ts'
 import { bulkText, countRows, cutKeys, keyedRows, pageSelect, rangeRows, type Statement } from './statements.ts'
 
-/** Rows of one page where instances are made: they take far more memory than text. */
+/** Instances that are made at once: they take far more memory than text. */
 const maxInstances = 500
 
 const everything: KeyRange = { after: null, upTo: null }
@@ -23,9 +23,30 @@ export async function readPage(
   size: PageSize,
   version: string,
 ): Promise<Documents> {
-  if (reading.sql) return await textPage(db, reading, range, size, version)
-  const chosen = rangeRows(reading, keySelect(reading), range, Math.min(size.rows, maxInstances))
-  return await instanceDocuments(db, reading, chosen, { version, bytes: size.bytes })
+  return await (reading.sql ? textPage : instancePage)(db, reading, range, size, version)
+}
+
+// Some instances at a time, until the text of their documents fills a page.
+async function instancePage(
+  db: Queryable,
+  reading: Reading,
+  { after, upTo }: KeyRange,
+  { rows, bytes }: PageSize,
+  version: string,
+): Promise<Documents> {
+  const page: Documents = { count: 0, body: '', keys: [], last: null, failed: [] }
+  for (let left = rows; left > 0 && page.body.length < bytes; left -= maxInstances) {
+    const range = { after: page.last ?? after, upTo }
+    const chosen = rangeRows(reading, keySelect(reading), range, Math.min(left, maxInstances))
+    const some = await instanceDocuments(db, reading, chosen, { version, bytes: bytes - page.body.length })
+    if (some.last === null) break
+    page.count += some.count
+    page.body += some.body
+    page.keys.push(...some.keys)
+    page.failed!.push(...some.failed ?? [])
+    page.last = some.last
+  }
+  return page
 }
 
 /** Documents of keys; one that the key's type cannot hold is no key of a row, and does not fail the others. */
