@@ -10,13 +10,17 @@ import type { Session } from './session.ts'
 import { age, table } from './table.ts'
 
 /** The command. */
-export function statusAction({ open, print }: Session): CommandLineAction {
+export function statusAction(session: Session): CommandLineAction {
+  const { open, print } = session
   return defineAction({
     name: 'status',
     summary: 'Shows on one page whether all is well, and what to do if not',
     documentation: 'Shows on one page whether all is well, and what to do if not. It changes nothing, and does not ' +
-      'need the cluster. The exit code is 0, also when something is wrong; with --check it is 1 then.',
-    flags: { '--json': 'Prints JSON.', '--check': 'Exits with 1 when something is wrong, for monitoring.' },
+      'need the cluster. The exit code is 0 when all is well, 1 when something is wrong now, 3 when only something is left to do.',
+    flags: {
+      '--json': 'Prints JSON.',
+      '--check': 'Exits with 1, and one message, for whatever is wrong or left to do.',
+    },
     numbers: { '--max-lag-ms': 'How long a change may wait before that counts as wrong; default 60000.' },
     async run({ flag, number }) {
       const maxLagMs = number('--max-lag-ms')
@@ -24,8 +28,17 @@ export function statusAction({ open, print }: Session): CommandLineAction {
       if (flag('--json')) print(JSON.stringify(status, null, 2))
       else for (const line of statusPage(status)) print(line)
       if (flag('--check')) assertWell(status)
+      session.exitCode = exitCodeOf(status)
     },
   })
+}
+
+/** Exit code where nothing is wrong, but something is left to do. */
+const warningCode = 3
+
+function exitCodeOf({ problems }: Status): number {
+  if (problems.length === 0) return 0
+  return problems.some((each) => each.severity === 'error') ? 1 : warningCode
 }
 
 function assertWell({ problems }: Status): void {

@@ -6,6 +6,8 @@ import type { ServedVersion, Status } from './status.ts'
 
 /** Something that is wrong. */
 export interface Problem {
+  /** `error`: searches are wrong, get old or fail now, or changes are not recorded; `warning`: something is left to do. */
+  severity: 'error' | 'warning'
   /** What and where. */
   what: string
   /** What to do now: a command or an edit. */
@@ -13,31 +15,32 @@ export interface Problem {
 }
 
 type Seen = Omit<Status, 'problems'>
-type Rule = (seen: Seen, maxLagMs: number) => Problem[]
+type Found = Omit<Problem, 'severity'>
+type Rule = (seen: Seen, maxLagMs: number) => Found[]
 
 // The gravest first: what is behind the first is often its consequence.
-const rules: Rule[] = [
-  tables,
-  cluster,
-  suspicions,
-  lost,
-  aliases,
-  stuck,
-  triggers,
-  unserved,
-  lagging,
-  changes,
-  aborted,
-  interrupted,
-  undeployed,
+const rules: [Problem['severity'], Rule][] = [
+  ['error', tables],
+  ['error', cluster],
+  ['error', suspicions],
+  ['error', lost],
+  ['error', aliases],
+  ['error', stuck],
+  ['error', triggers],
+  ['error', unserved],
+  ['error', lagging],
+  ['error', changes],
+  ['warning', aborted],
+  ['warning', interrupted],
+  ['warning', undeployed],
 ]
 
 /** Everything that is wrong. */
 export function problemsOf(seen: Seen, maxLagMs: number): Problem[] {
-  return rules.flatMap((each) => each(seen, maxLagMs))
+  return rules.flatMap(([severity, rule]) => rule(seen, maxLagMs).map((each) => ({ severity, ...each })))
 }
 
-function tables({ tables: { state, database, schema } }: Seen): Problem[] {
+function tables({ tables: { state, database, schema } }: Seen): Found[] {
   if (state === 'current') return []
   const where = `the own tables (schema ${schema}) of ${database}`
   if (state === 'newer') {
@@ -47,7 +50,7 @@ function tables({ tables: { state, database, schema } }: Seen): Problem[] {
   return [{ what, next: 'npx umzug up' }]
 }
 
-function cluster({ cluster }: Seen): Problem[] {
+function cluster({ cluster }: Seen): Found[] {
   const next = 'check the cluster; what changes meanwhile waits in the queue'
   if (cluster?.health === 'unreachable') {
     return [{ what: `Elasticsearch at ${cluster.cluster} does not answer: ${cluster.reason}`, next }]
@@ -55,21 +58,21 @@ function cluster({ cluster }: Seen): Problem[] {
   return cluster?.health === 'red' ? [{ what: `Elasticsearch at ${cluster.cluster} is red`, next }] : []
 }
 
-function suspicions({ suspicions }: Seen): Problem[] {
+function suspicions({ suspicions }: Seen): Found[] {
   return suspicions.map(({ message, versions }) => ({
     what: `${versions.join(', ')} may differ from the rows: ${message}`,
     next: 'npx umzug es:verify --repair',
   }))
 }
 
-function lost({ versions }: Seen): Problem[] {
+function lost({ versions }: Seen): Found[] {
   return versions.filter((each) => each.lost && each.state !== 'created').map(({ physical, index, state }) => ({
     what: `${physical} is ${state}, and the cluster has no such index`,
     next: `npx umzug es:create ${index} --force, then npx umzug up`,
   }))
 }
 
-function aliases({ aliases, versions }: Seen): Problem[] {
+function aliases({ aliases, versions }: Seen): Found[] {
   return aliases.flatMap(({ index, targets }) => {
     const active = versions.find((each) => each.index === index && each.state === 'active')
     if (!active || active.lost || targets === null || targets.join() === active.physical) return []
@@ -82,7 +85,7 @@ function aliases({ aliases, versions }: Seen): Problem[] {
 }
 
 // That an old version cannot be kept any more after a migration is no surprise, and a run under way is about to mend it.
-function stuck({ versions, runs }: Seen): Problem[] {
+function stuck({ versions, runs }: Seen): Found[] {
   if (runs.some((each) => each.holdsRunLock)) return []
   return versions.filter((each) => each.state !== 'retired').flatMap((
     { physical, index, dependencyError, awaitsWriters },
@@ -100,7 +103,7 @@ function stuck({ versions, runs }: Seen): Problem[] {
 }
 
 // Until they are as they should be, this code records what it writes through Sequelize by itself.
-function triggers({ capture, runs }: Seen): Problem[] {
+function triggers({ capture, runs }: Seen): Found[] {
   if (runs.some((each) => each.holdsRunLock)) return []
   const wrong = capture.tables.filter(({ configured, triggers }) =>
     configured === 'triggers' ? triggers !== 'current' : triggers === 'leaving'
@@ -118,7 +121,7 @@ const up = 'npx umzug up'
 const worker = 'npx umzug queue:work, or search.start() in the application, with the code that has its definition'
 
 // Who builds a version brings it up to date at the end, and one kept for a rollback before it is activated.
-function unserved({ unserved, runs }: Seen): Problem[] {
+function unserved({ unserved, runs }: Seen): Found[] {
   const isBuilding = runs.some((each) => each.holdsRunLock)
   return unserved.filter(({ state, pending }) =>
     state === 'active' || state !== 'retired' && pending > 0 && !isBuilding
@@ -131,7 +134,7 @@ function unserved({ unserved, runs }: Seen): Problem[] {
     })
 }
 
-function lagging({ versions, unserved }: Seen, maxLagMs: number): Problem[] {
+function lagging({ versions, unserved }: Seen, maxLagMs: number): Found[] {
   const isServed = (version: ServedVersion) =>
     !unserved.some((each) => each.index === version.index && each.number === version.number)
   return versions.filter((each) => isRead(each) && isServed(each) && each.lagMs > maxLagMs).map((
@@ -147,7 +150,7 @@ function isRead({ state }: ServedVersion): boolean {
   return state === 'active'
 }
 
-function changes({ changes: { changes, oldestMs } }: Seen, maxLagMs: number): Problem[] {
+function changes({ changes: { changes, oldestMs } }: Seen, maxLagMs: number): Found[] {
   if (oldestMs <= maxLagMs) return []
   return [{
     what: `nobody takes the changes that wait: ${changes}, for ${seconds(oldestMs)}`,
@@ -155,14 +158,14 @@ function changes({ changes: { changes, oldestMs } }: Seen, maxLagMs: number): Pr
   }]
 }
 
-function aborted({ versions }: Seen): Problem[] {
+function aborted({ versions }: Seen): Found[] {
   return versions.filter((each) => each.aborted > 0 && each.state !== 'retired').map(({ physical, aborted }) => ({
     what: `${physical}: ${counted(aborted, 'document was', 'documents were')} refused for good`,
     next: 'npx umzug queue:status, which names them and the reasons',
   }))
 }
 
-function interrupted({ runs }: Seen): Problem[] {
+function interrupted({ runs }: Seen): Found[] {
   return runs.filter((each) => each.state === 'interrupted').map(({ id, action, user, host, since }) => ({
     what: `${action} (${id} in the log) of ${user}@${host}, ${since.slice(0, 19)}, was interrupted`,
     next: action === 'up' ? up : 'the same command again, which npx umzug log shows; it goes on where that one stopped',
@@ -170,7 +173,7 @@ function interrupted({ runs }: Seen): Problem[] {
 }
 
 // A run under way is about to do it.
-function undeployed({ runs, tables, pendingMigrations, unbuilt, versions }: Seen): Problem[] {
+function undeployed({ runs, tables, pendingMigrations, unbuilt, versions }: Seen): Found[] {
   if (tables.state !== 'current' || runs.some((each) => each.holdsRunLock)) return []
   const pending = pendingMigrations.length
   return [
@@ -179,7 +182,7 @@ function undeployed({ runs, tables, pendingMigrations, unbuilt, versions }: Seen
   ]
 }
 
-function notActive(index: string, versions: readonly ServedVersion[]): Problem {
+function notActive(index: string, versions: readonly ServedVersion[]): Found {
   const built = versions.filter((each) => each.index === index && each.known).at(-1)
   if (!built) return { what: `${index}: there is no version of this code's definition`, next: up }
   const what = `${index}: the version of this code, ${built.physical}, is ${built.state}, not active`

@@ -34,7 +34,7 @@ describe('umzug status', function () {
 
   it('before the first up: what is missing, and that up makes it; it makes nothing itself', async () => {
     const { code, stdout, stderr } = await library.cli(['status'])
-    expect({ code, stderr }).to.deep.equal({ code: 0, stderr: '' })
+    expect({ code, stderr }).to.deep.equal({ code: 1, stderr: '' })
     expect(stdout).to.match(/^1 thing is wrong\n- the own tables [^]* exist yet\n {2}next: npx umzug up\n/)
     expect(stdout).to.include('own tables missing').and.match(/^migrations: 6 pending: 2026/m)
     expect(await library.sql(`SELECT FROM pg_namespace WHERE nspname = 'elastic_umzug'`)).to.deep.equal([])
@@ -74,13 +74,14 @@ describe('umzug status', function () {
 
   it('a cluster that is away is shown, with all that the own tables know', async () => {
     const { code, stdout } = await library.cli(['status'], { ELASTICSEARCH_URL: 'http://127.0.0.1:1' })
-    expect(code).to.equal(0)
+    expect(code).to.equal(1)
     expect(stdout).to.match(/^1 thing is wrong\n- Elasticsearch at 127.0.0.1:1 does not answer/)
     expect(stdout).to.match(/^search: +127.0.0.1:1, unreachable/m).and.match(/books-1 +active +- +-? +0/)
   })
 
   it('old code after a deploy is told so, and code that is not deployed yet is', async () => {
     expect(wrong(await status(2))).to.include(`books: there is no version of this code's definition`)
+    expect((await library.cli(['status'], { REVISION: 2 })).code, 'something is left to do').to.equal(3)
     await library.done(['es:create', 'books'], { REVISION: 2 })
     expect(wrong(await status(2))).to.match(/books: the version of this code, \S*books-2, is created/)
   })
