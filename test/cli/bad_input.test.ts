@@ -64,7 +64,7 @@ describe('bad input: the command line', () => {
     ['up --step 0', { code: 'COMMAND_INVALID', exit: 2, says: ['--step is 0'] }],
     ['down --step -2', { code: 'COMMAND_INVALID', exit: 2, says: ['--step is -2'] }],
     ['up books', { code: 'COMMAND_INVALID', exit: 2, says: ['books'], next: 'npx umzug up --help' }],
-    ['es:list books', { code: 'COMMAND_INVALID', exit: 2, says: ['books'], next: 'npx umzug es:list --help' }],
+    ['queue:work books', { code: 'COMMAND_INVALID', exit: 2, says: ['books'], next: 'npx umzug queue:work --help' }],
     ['es:create books --nope', {
       code: 'COMMAND_INVALID',
       exit: 2,
