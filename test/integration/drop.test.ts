@@ -1,7 +1,9 @@
 import { expect } from 'chai'
 import { dropDeps } from '../../src/commands/finish-drops.ts'
+import { indexCommands } from '../../src/commands/indexes.ts'
 import { markDropped, removeDropped } from '../../src/search/drop.ts'
 import { activateVersion, createVersion, fillVersion } from '../../src/search/lifecycle.ts'
+import { dropSuperfluous } from '../../src/search/superfluous.ts'
 import { listVersions, readVersion, type Version, writeAlias } from '../../src/search/versions.ts'
 import {
   type Core,
@@ -183,6 +185,21 @@ describe('drop', () => {
     expect(lines.join('\n')).to.include(`the alias ${alias} pointed at`)
   })
 
+  it('is begun inside a migration without waiting, and ended by a worker', async () => {
+    const { version } = await another('in a migration')
+    const base = baseOf(core, { config: { leaseMs: 60_000 } })
+    const [dropped] = await base.run('up', {}, (run) => indexCommands(base, run).drop([version.physical]))
+    expect(dropped).to.include({ state: 'dropped', removedAt: null })
+    expect(await exists(version.physical)).to.equal(true)
+    await ageMark(version)
+    const worker = plugin()
+    const deleted = new Promise((resolve) => worker.on('version:index:deleted', resolve))
+    await worker.start()
+    expect(await deleted).to.deep.equal({ index: 'books', version: version.number })
+    await worker.stop()
+    expect(await exists(version.physical)).to.equal(false)
+  })
+
   it('keepRetired: an activation drops what nobody goes back to, and does not wait for that', async () => {
     const deps = (keepRetired: number) => ({ ...core.lifecycle(), keepRetired })
     const { version: orphan } = await another('orphan')
@@ -201,7 +218,6 @@ describe('drop', () => {
     )
     const definition = defineBooks('newest')
     await activateVersion(core.lifecycle({ definitions: [definition] }), await readyVersion(core, definition))
-    const { dropSuperfluous } = await import('../../src/search/superfluous.ts')
     const prepared = await another('prepared')
     const dropped = await dropSuperfluous(deps(2))
     expect(dropped.map(({ physical, reason }) => [physical, reason])).to.deep.equal([
