@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { expect } from 'chai'
 import { currentRuntime } from '../../adapters/runtime.ts'
+import { runCli } from '../../src/cli/main.ts'
 import { diffLines } from '../../src/cli/diff.ts'
 import { planLines } from '../../src/cli/plan.ts'
 import { findTag } from '../../src/commands/tag.ts'
@@ -28,6 +29,8 @@ describe('plan and es:diff', function () {
     core = await createCore()
     await write(core, [1, 2, 3].map((id) => ({ id, title: `book ${id}` })))
     app = await temporaryApp({
+      'umzug.config.js':
+        `import { Sequelize } from 'sequelize'\nexport default { sequelize: new Sequelize('postgres://x') }`,
       'migrations/1-first.sql': 'CREATE TABLE shelves (id int PRIMARY KEY, old text)',
       'migrations/2-second.sql': 'ALTER TABLE shelves DROP COLUMN old; DROP TABLE IF EXISTS attic; TRUNCATE shelves',
     })
@@ -86,6 +89,23 @@ describe('plan and es:diff', function () {
     expect(step!.minutes).to.be.greaterThan(0)
     expect(step!.notes.join()).to.include('npx umzug es:create --in-place books')
     expect((await plugin(books({ title: { type: 'keyword' } })).plan()).sections[3]!.steps[0]!.notes).to.deep.equal([])
+  })
+
+  it('exit codes: plan 2 where there is something to do, es:diff --check 1 where something differs, else 0', async () => {
+    const code = async (args: string[], definition = books({})) => {
+      const runtime = {
+        ...currentRuntime(),
+        argv: [...args, '--config', `${app.folder}/umzug.config.js`],
+        write: () => {},
+      }
+      return await runCli(runtime, () => plugin(definition), new AbortController().signal)
+    }
+    const changed = books({ size: { type: 'integer' } })
+    expect(await code(['plan'])).to.equal(0)
+    expect(await code(['plan', '--json'], changed)).to.equal(2)
+    expect(await code(['es:diff', '--check'])).to.equal(0)
+    expect(await code(['es:diff'], changed)).to.equal(0)
+    expect(await code(['es:diff', 'books', '--check'], changed)).to.equal(1)
   })
 
   it('shows what is in the way of an activation', async () => {
