@@ -24,7 +24,7 @@ describe('es:update by several processes', function () {
   let answered: Answered = () => true
 
   before(async () => {
-    library = await createLibrary({}, { ROWS: rows, LEASE_MS: 20_000, CONCURRENCY: 1 })
+    library = await createLibrary({}, { ROWS: rows, LEASE_MS: 6_000, CONCURRENCY: 1 })
     proxy = await startKillProxy(library.elasticsearchUrl, (exchange) => answered(exchange))
     await library.done(['up', '--no-search'])
   })
@@ -38,11 +38,8 @@ describe('es:update by several processes', function () {
 
   const log = async (...args: string[]) => JSON.parse(await library.done(['log', '--json', ...args])) as Recorded[]
   const one = async (id: string) => JSON.parse(await library.done(['log', '--json', id])) as Recorded
-  const joined = async () =>
-    (await library.sql(
-      `SELECT FROM elastic_umzug.actions WHERE options ->> 'joined' = 'true' AND state = 'in_progress'`,
-    ))
-      .length > 0
+  const shared = async () =>
+    (await library.sql('SELECT FROM elastic_umzug.populate_ranges WHERE token IS NOT NULL AND NOT done')).length > 1
   const documentsOf = ({ counts }: Recorded) => counts.documents ?? 0
   // So few rows would be one range; each process takes one at a time.
   const ranged = async (knobs: Knobs) => {
@@ -86,9 +83,10 @@ describe('es:update by several processes', function () {
   })
 
   it('case 6: --workers share one populate; the totals of the command are right', async () => {
-    // The pages of the first process wait until the other one takes part.
+    // The first page waits until both have taken a range.
+    let isShared: Promise<void> | undefined
     answered = async ({ path }) => {
-      if (bulk(path)) await waitFor(joined, { timeoutMs: 60_000 }).catch(() => {})
+      if (bulk(path)) await (isShared ??= waitFor(shared, { timeoutMs: 60_000 }))
       return true
     }
     const knobs = { REVISION: 2, ELASTICSEARCH_URL: proxy.url }
