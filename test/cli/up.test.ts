@@ -157,7 +157,7 @@ describe('umzug up', function () {
         aborted: 0,
         abortedKeys: [],
       })
-      expect(lines(log)[0]).to.match(/^id +action +state +started +took +by +counts +command line$/)
+      expect(lines(log)[0]).to.match(/^id +action +state +target +started +took +by +counts +command line$/)
       const actions = JSON.parse(logJson) as { action: string; state: string; commandLine: string; user: string }[]
       expect(actions.map((each) => each.commandLine).reverse()).to.deep.equal([
         'up --step 1 --no-search',
@@ -201,7 +201,7 @@ describe('umzug up', function () {
       for (const each of ended) expect(each.code, told(each)).to.equal(0)
       const applied = ended.map((each) => Number(/(\d+) migrations? applied/.exec(each.stdout)?.[1]))
       expect(applied.sort((a, b) => b - a)).to.deep.equal([migrations.length, ...Array<number>(9).fill(0)])
-      const built = ended.map((each) => each.stdout.match(/: created/g)?.length ?? 0)
+      const built = ended.map((each) => each.stdout.match(/^\S+: created/gm)?.length ?? 0)
       expect(built.sort((a, b) => b - a)).to.deep.equal([2, ...Array<number>(9).fill(0)])
       const names = Object.keys(await library.client.indices.get({ index: `${library.prefix}*` })).sort()
       expect(names).to.deep.equal([library.physical('books', 1), library.physical('editions', 1)])
