@@ -109,14 +109,14 @@ describe('drop', () => {
        VALUES ($1, '1', 1, gen_random_uuid(), clock_timestamp() + interval '1 hour')`,
       [version.id],
     )
+    await markDropped(core.store, [version.id])
+    await ageMark(version)
+    expect(await finish(), 'a batch may be under way').to.deep.equal([])
     await core.sql(
       `INSERT INTO elastic_umzug.populate_ranges (version_id, number, token, expires_at)
        VALUES ($1, 1, gen_random_uuid(), clock_timestamp() + interval '1 hour')`,
       [version.id],
     )
-    await markDropped(core.store, [version.id])
-    await ageMark(version)
-    expect(await finish()).to.deep.equal([])
     await core.sql(`UPDATE elastic_umzug.pending SET due_at = clock_timestamp() WHERE version_id = $1`, [version.id])
     expect(await finish(), 'a page may be under way').to.deep.equal([])
     await core.sql(`UPDATE elastic_umzug.populate_ranges SET expires_at = clock_timestamp() WHERE version_id = $1`, [
