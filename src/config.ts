@@ -98,6 +98,9 @@ export function isInstance(sequelize: Config['sequelize']): sequelize is Sequeli
 }
 
 /** Types a config; checks nothing, so that a config file never fails to load because of us. */
+export function defineConfig(config: DatabaseConfig): DatabaseConfig
+/** The same for several databases. */
+export function defineConfig(config: Config): Config
 export function defineConfig(config: Config): Config {
   return config
 }

@@ -10,7 +10,14 @@
  * ```
  * @module
  */
-export { type CaptureMode, type Config, defineConfig, type MigrationStorage, type OnBypass } from './config.ts'
+export {
+  type CaptureMode,
+  type Config,
+  type DatabaseConfig,
+  defineConfig,
+  type MigrationStorage,
+  type OnBypass,
+} from './config.ts'
 export { defineIndex, type Definition, type DefinitionOptions } from './search/definition.ts'
 export { fromSources } from './search/sources.ts'
 export { type ComposeOptions, elasticUmzug } from './compose.ts'
