@@ -2,7 +2,7 @@
 // Types of peers stand in their own packages: naming them is no fault.
 import { spawnSync } from 'node:child_process'
 
-const entries = ['src/index.ts', 'adapters/sequelize/index.ts', 'adapters/postgres/index.ts']
+const entries = ['src/index.ts', 'adapters/sequelize/index.ts', 'adapters/postgres/index.ts', 'src/testing/index.ts']
 const peers = ['FindOptions', 'Model', 'ModelStatic', 'QueryInterface', 'Sequelize', 'Umzug', 'UmzugCLI']
 
 const { stderr } = spawnSync('npx', ['deno', 'doc', '--lint', ...entries], {

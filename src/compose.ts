@@ -13,9 +13,11 @@ import { assertConfig, type Config, isInstance } from './config.ts'
 import { type DatabasePart, databasesOf } from './databases.ts'
 import { isOwnError } from './errors.ts'
 import { joinPlugins } from './joined.ts'
+import type { PluginParts } from './commands/base.ts'
 import { createPlugin, type ElasticUmzug } from './plugin.ts'
 import type { Runtime } from './ports.ts'
 import { hideSecrets } from './redact.ts'
+import { redirectable } from './redirect.ts'
 import type { Definition } from './search/definition.ts'
 
 /** Where a config comes from. */
@@ -26,6 +28,8 @@ export interface ComposeOptions {
   runtime?: Runtime
   /** False has commands fail with `RUN_LOCK_HELD` where another run holds the run lock. Default: they wait. */
   wait?: boolean
+  /** True has no part in search, as `ELASTIC_UMZUG=off`, and says nothing; false has, whatever the environment says. */
+  off?: boolean
 }
 
 /**
@@ -34,32 +38,56 @@ export interface ComposeOptions {
  * Throws `CONFIG_INVALID` or `DEFINITION_DUPLICATE`.
  */
 export function elasticUmzug(config: Config, options: ComposeOptions = {}): ElasticUmzug {
+  return redirectable(config, pluginOf(composeParts(config, options)))
+}
+
+/** One database of a config, put together. */
+export interface ComposedPart {
+  /** Its name in the config; undefined where there is only one. */
+  name: string | undefined
+  parts: PluginParts
+}
+
+/** What plugins are made of, for each database of a config. Throws as `elasticUmzug` does. */
+export function composeParts(config: Config, options: ComposeOptions = {}): ComposedPart[] {
   assertConfig(config)
-  const parts = databasesOf(config)
-  for (const { config: { sequelize } } of parts) hideSecrets(secretsOfSequelize(sequelize))
+  const databases = databasesOf(config)
+  for (const { config: { sequelize } } of databases) hideSecrets(secretsOfSequelize(sequelize))
   hideSecrets(secretsOfElasticsearch(config.elasticsearch ?? {}))
-  if (isInstance(config.sequelize)) return pluginOf(parts[0]!, config.capture, options)
-  return joinPlugins(parts.map((part) => ({
-    name: part.name,
-    plugin: pluginOf(part, captureOf(parts, part, config.capture), options),
-    indexes: (part.config.indexes ?? []).map((each) => each.name),
-  })))
+  if (isInstance(config.sequelize)) return [{ name: undefined, parts: partsOf(databases[0]!, config.capture, options) }]
+  return databases.map((each) => ({
+    name: each.name,
+    parts: partsOf(each, captureOf(databases, each, config.capture), options),
+  }))
+}
+
+/** The plugin over all databases of a config. */
+export function pluginOf(composed: readonly ComposedPart[]): ElasticUmzug {
+  const joined = composed.flatMap(({ name, parts }) =>
+    name === undefined ? [] : {
+      name,
+      plugin: createPlugin(parts),
+      indexes: (parts.config.indexes ?? []).map((each) => each.name),
+    }
+  )
+  return joined.length > 0 ? joinPlugins(joined) : createPlugin(composed[0]!.parts)
 }
 
 type Capture = Config['capture']
 
-function pluginOf({ config }: DatabasePart, capture: Capture | (() => Capture), options: ComposeOptions): ElasticUmzug {
+function partsOf({ config }: DatabasePart, capture: Capture | (() => Capture), options: ComposeOptions): PluginParts {
   const { sequelize, elasticsearch, onBypass } = config
   const runtime = options.runtime ?? currentRuntime()
   const modes = (definitions: readonly Definition[]) =>
     modesOf(sequelize, definitions, typeof capture === 'function' ? capture() : capture)
-  return createPlugin({
+  return {
     config,
     folder: options.folder ?? runtime.cwd(),
     db: fromSequelize(sequelize),
     search: elasticsearch && fromElasticsearch(elasticsearch as Parameters<typeof fromElasticsearch>[0]),
     runtime,
     ...(options.wait !== undefined && { wait: options.wait }),
+    ...(options.off !== undefined && { off: options.off }),
     modes,
     capture: (definitions, schema, wake) =>
       installCapture({
@@ -71,7 +99,7 @@ function pluginOf({ config }: DatabasePart, capture: Capture | (() => Capture), 
         onWarning: (line) => runtime.writeError(`${line}\n`),
         ...(onBypass && { onBypass }),
       }),
-  })
+  }
 }
 
 // Models and tables are named without their database: a name is for those that have it, and one that none has is told by

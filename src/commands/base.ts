@@ -13,7 +13,7 @@ import { assertDistinct, type Definition } from '../search/definition.ts'
 import type { LifecycleDeps } from '../search/lifecycle.ts'
 import type { Version } from '../search/versions.ts'
 import { prepareTriggers } from './capture.ts'
-import { isOff } from './off.ts'
+import { isOff, keepQuiet } from './off.ts'
 import { createTagTeller, tagOnce } from './tag.ts'
 import { type Run, running } from './run.ts'
 import { type About, type Action, type Origin, withAction } from '../store/actions.ts'
@@ -29,6 +29,10 @@ export interface PluginParts {
   runtime: Runtime
   /** How commands are run that do not say it; see `CommandOptions.wait`. */
   wait?: boolean
+  /** True or false is the off switch, whatever the environment says. */
+  off?: boolean
+  /** See `WriterDeps.alone`. */
+  alone?: boolean
   /** Tells how the config has tables captured. Throws `CONFIG_INVALID` for names that it does not know. */
   modes(definitions: readonly Definition[]): ModeOf
   /** Installs the capture of changes; gives the function that takes it back. */
@@ -72,6 +76,7 @@ export interface Base {
   readonly emitter: Emitter
   readonly runtime: Runtime
   readonly wait?: boolean
+  readonly alone?: boolean
   readonly search: SearchClient | undefined
   readonly modes: PluginParts['modes']
   readonly capture: PluginParts['capture']
@@ -95,7 +100,8 @@ export function createBase(parts: PluginParts): Base {
   assertConfig(config)
   const definitions = config.indexes ?? []
   assertDistinct(definitions)
-  const off = isOff(parts.runtime)
+  const off = parts.off ?? isOff(parts.runtime)
+  if (parts.off) keepQuiet(parts.runtime)
   const emitter = createEmitter()
   const tag = tagOnce(parts)
   const tagTold = createTagTeller(emitter)
@@ -150,6 +156,7 @@ function lifecycle(base: Base, run: Run): LifecycleDeps {
     ...options,
     tag,
     keepRetired: base.config.keepRetired ?? 1,
+    alone: base.alone,
     workers: options.concurrency,
     signal,
     onLine: say,

@@ -22,6 +22,11 @@ export function tellOff(runtime: Pick<Runtime, 'writeError'>): void {
   )
 }
 
+/** Has nothing told: whoever switched it off by code knows. */
+export function keepQuiet(runtime: object): void {
+  told.add(runtime)
+}
+
 const told = new WeakSet<object>()
 
 /** Commands of which all but those that only look do nothing, and say so. */

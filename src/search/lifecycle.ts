@@ -25,6 +25,8 @@ export interface LifecycleDeps extends PopulateDeps {
   prefix: string
   tag: string | null
   definitions: readonly Definition[]
+  /** See `WriterDeps.alone`. */
+  alone?: boolean | undefined
   /** Attempts at one document before it is aborted. */
   maxAttempts: number
   /** Retired versions of each index that stay after an activation; undefined keeps all. */

@@ -15,6 +15,11 @@ const pollMs = 50
 export interface WriterDeps {
   store: Store
   clock: Clock
+  /**
+   * True where nobody has ever looked at the own schema but whoever made it: no process records its writes there yet, so none
+   * can miss what a version needs. From the first capture on, it must not be true.
+   */
+  alone?: boolean | undefined
   signal?: AbortSignal | undefined
   onLine(line: string): void
 }
@@ -29,6 +34,7 @@ export async function awaitWriters(deps: WriterDeps, version: Version): Promise<
   const tables = await newlyRead(deps.store, version.id)
   if (tables.length === 0) return
   await announce(deps.store, version.id)
+  if (deps.alone) return
   await awaitWritersOf(deps, { tables, name: version.physical })
 }
 

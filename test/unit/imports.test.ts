@@ -33,8 +33,10 @@ const mayImport: Record<string, string[]> = {
   'src/cli': [...plugin, 'src/cli'],
   'src/databases': [...ground, ...config, 'src/search/definition'],
   'src/joined': plugin,
-  'src/compose': [...plugin, 'src/databases', 'src/joined', 'adapters'],
+  'src/redirect': plugin,
+  'src/compose': [...plugin, 'src/databases', 'src/joined', 'src/redirect', 'adapters'],
   'src/index': [...plugin, 'src/migration', 'src/compose'],
+  'src/testing': [...plugin, 'src/compose', 'src/redirect', 'src/testing'],
   'adapters': [...toAdapters, 'adapters'],
   // The program, not an adapter: it puts the command line and the parts together.
   'adapters/node/bin': ['src/cli/main', 'src/compose', 'adapters/runtime'],
