@@ -84,7 +84,7 @@ describe('es:update by several processes', function () {
 
   it('case 6: --workers share one populate; the totals of the command are right', async () => {
     // The first page waits until both have taken a range.
-    let isShared: Promise<void> | undefined
+    let isShared: Promise<unknown> | undefined
     answered = async ({ path }) => {
       if (bulk(path)) await (isShared ??= waitFor(shared, { timeoutMs: 60_000 }))
       return true
