@@ -78,7 +78,7 @@ class Action extends CommandLineAction {
   }
 
   override async onExecute(): Promise<void> {
-    for (const [name, { value = 0 }] of this.#numbers) if (value < 0) throw notNegative(name, value)
+    for (const [name, { value = 0 }] of this.#numbers) if (value < 0) throw notNegative(this.actionName, name, value)
     await this.#parts.run({
       names: this.remainder?.values ?? [],
       flag: (name) => this.#flags.get(name)?.value ?? false,
@@ -88,8 +88,10 @@ class Action extends CommandLineAction {
   }
 }
 
-function notNegative(name: string, value: number): ElasticUmzugError {
-  return new ElasticUmzugError('COMMAND_INVALID', `${name} is ${value}, and cannot be below 0.`)
+function notNegative(command: string, name: string, value: number): ElasticUmzugError {
+  return new ElasticUmzugError('COMMAND_INVALID', `${name} is ${value}, and cannot be below 0.`, {
+    next: `npx umzug ${command} --help`,
+  })
 }
 
 /** What the names of most commands are. */

@@ -64,7 +64,9 @@ export async function updateVersions(
 function loadOf({ batchSize, rate, workers }: LoadOptions): LoadOptions {
   for (const [name, value] of Object.entries({ 'batch-size': batchSize, rate, workers })) {
     if (value !== undefined && !(value >= 1)) {
-      throw new ElasticUmzugError('COMMAND_INVALID', `--${name} is ${value}; it is at least 1.`)
+      throw new ElasticUmzugError('COMMAND_INVALID', `--${name} is ${value}; it is at least 1.`, {
+        next: 'npx umzug es:update --help',
+      })
     }
   }
   return {

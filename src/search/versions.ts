@@ -109,7 +109,8 @@ export async function readVersion(store: Store, id: string): Promise<Version> {
      WHERE v.id = $1`,
     [id],
   )
-  if (!version) throw new ElasticUmzugError('VERSION_UNKNOWN', `There is no index version with id ${id}.`)
+  const next = 'npx umzug es:list'
+  if (!version) throw new ElasticUmzugError('VERSION_UNKNOWN', `There is no index version of id ${id}.`, { next })
   return version
 }
 
