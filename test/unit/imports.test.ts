@@ -7,7 +7,7 @@ import ts from 'typescript'
 const ground = ['src/ports', 'src/errors', 'src/sql', 'src/events', 'src/redact', 'src/version']
 const store = [...ground, 'src/store']
 const search = [...store, 'src/search']
-const config = ['src/config']
+const config = ['src/config', 'src/config-checks']
 const features = [...search, 'src/queue', 'src/migrations', 'src/capture', ...config]
 const plugin = [...features, 'src/commands', 'src/plugin']
 const toAdapters = [...ground, ...config, 'src/search/definition', 'src/capture/relied', 'src/store/record']
@@ -20,7 +20,8 @@ const mayImport: Record<string, string[]> = {
   'src/events': ground,
   'src/redact': ground,
   'src/version': ground,
-  'src/config': [...ground, 'src/search/definition'],
+  'src/config': [...ground, ...config, 'src/search/definition'],
+  'src/config-checks': config,
   'src/store': store,
   'src/search': search,
   'src/capture': [...store, 'src/capture'],
