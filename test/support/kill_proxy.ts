@@ -25,19 +25,33 @@ export interface KillProxy {
 /** Called when the cluster has answered; a promise keeps the answer back until it resolves, false for good. */
 export type Answered = (exchange: Exchange) => boolean | Promise<boolean>
 
+/** Called before a request goes on to the cluster; false keeps it back for good. */
+export type Asked = (request: Omit<Exchange, 'status'>) => boolean
+
 /** Starts a proxy to the URL. */
-export async function startKillProxy(target: string, answered: Answered): Promise<KillProxy> {
+export async function startKillProxy(
+  target: string,
+  answered: Answered,
+  asked: Asked = () => true,
+): Promise<KillProxy> {
   const server = createServer((incoming, outgoing) => {
-    void pass(target, incoming, outgoing, answered).catch(() => outgoing.destroy())
+    void pass(target, incoming, outgoing, answered, asked).catch(() => outgoing.destroy())
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
   return { url: `http://127.0.0.1:${port}`, stop: () => close(server) }
 }
 
-async function pass(target: string, incoming: IncomingMessage, outgoing: ServerResponse, answered: Answered) {
+async function pass(
+  target: string,
+  incoming: IncomingMessage,
+  outgoing: ServerResponse,
+  answered: Answered,
+  asked: Asked,
+) {
   const { method = 'GET', url: path = '/' } = incoming
   const body = await textOf(incoming)
+  if (!asked({ method, path, body })) return
   const answer = await send(target, incoming, body)
   const text = await textOf(answer)
   const status = answer.statusCode ?? 502
