@@ -21,6 +21,9 @@ const keyLines: Record<string, RegExp[]> = {
     /es:activate/,
     /The database and the indexes of this demo are removed again/,
   ],
+  '2-testing': runsOnDeno
+    ? [/Deno\.test: passed/]
+    : [/mocha: passed/, /node:test: passed/, /jest and vitest .*: passed/],
 }
 
 describe('examples', () => {
