@@ -3,7 +3,7 @@
 import { spawnSync } from 'node:child_process'
 
 const entries = ['src/index.ts', 'adapters/sequelize/index.ts', 'adapters/postgres/index.ts', 'src/testing/index.ts']
-const peers = ['FindOptions', 'Model', 'ModelStatic', 'QueryInterface', 'Sequelize', 'Umzug', 'UmzugCLI']
+const peers = ['Attributes', 'FindOptions', 'Model', 'ModelStatic', 'QueryInterface', 'Sequelize', 'Umzug', 'UmzugCLI']
 
 const { stderr } = spawnSync('npx', ['deno', 'doc', '--lint', ...entries], {
   encoding: 'utf8',

@@ -90,6 +90,7 @@ export interface Config {
 
 /** A config over one database. */
 export interface DatabaseConfig extends Config {
+  /** The application's own instance. */
   sequelize: Sequelize
 }
 

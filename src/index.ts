@@ -28,6 +28,9 @@ export type { IndexCommands } from './commands/indexes.ts'
 export type { ActivateOptions } from './commands/activate.ts'
 export type { ChangeOptions } from './commands/change.ts'
 export type { CreateOptions } from './commands/create.ts'
+export type { UpdateOptions } from './commands/update.ts'
+export type { ChoiceOptions } from './commands/choice.ts'
+export type { LoadOptions } from './search/load.ts'
 export type { Diff } from './commands/diff.ts'
 export type { Plan, PlanSection, PlanStep } from './commands/plan.ts'
 export type { Change } from './search/diff.ts'
@@ -79,6 +82,8 @@ export type {
   UpOptions as RunnerUpOptions,
 } from './migrations/runner.ts'
 export type {
+  Child,
+  Choice,
   Clock,
   Connection,
   Db,

@@ -20,11 +20,13 @@ import { eachOf } from './change.ts'
 
 /** What differs between two definitions of an index. */
 export interface Diff extends Cost {
+  /** Name of the index, without prefix. */
   index: string
   /** Physical name of a version; null where there is none yet. */
   from: string | null
   /** Physical name of a version, `code` or `live`. */
   to: string
+  /** What differs; empty where nothing does. */
   changes: Change[]
   /** How all of it together reaches the cluster; null where nothing differs, or what differs is in the cluster. */
   way: Way | null

@@ -30,7 +30,9 @@ export interface PlanStep {
 
 /** Steps of one kind. */
 export interface PlanSection {
+  /** What the steps are about, as `migrations`. */
   name: string
+  /** In the order in which `up` does them. */
   steps: PlanStep[]
 }
 

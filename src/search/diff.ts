@@ -18,6 +18,7 @@ export interface Form {
 export interface Change {
   /** Where: `author.name` is a field, `author.name: ignore_above` a parameter of it, `settings: codec` a setting. */
   path: string
+  /** Whether the second one has it, the first one had it, or both have another value. */
   kind: 'added' | 'removed' | 'changed'
   /** Undefined where it was added. */
   before?: unknown

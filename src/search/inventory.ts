@@ -83,7 +83,13 @@ async function listIndexes(search: SearchClient, pattern: string): Promise<Liste
 }
 
 /** An index of the cluster that is no version of the config's environment. */
-export interface ForeignIndex extends Listed {
+export interface ForeignIndex {
+  /** Its name. */
+  name: string
+  /** Documents in it; null where the cluster does not tell. */
+  documents: number | null
+  /** Bytes of its primary shards; null where the cluster does not tell. */
+  sizeBytes: number | null
   /** Where it is a version that this database made: the prefix of its environment. */
   prefix: string | null
   /** State of that version; `dropped` is a left-over. */

@@ -13,10 +13,10 @@ export const ways = {
   copy: 'copy',
   /** A new version, whose documents are made anew. */
   populate: 'populate',
-} as const
+} as const satisfies Record<string, Way>
 
 /** One of them. */
-export type Way = (typeof ways)[keyof typeof ways]
+export type Way = 'in-place' | 'copy' | 'populate'
 
 // Parameters of fields: true where documents have to be written again before it holds for them.
 const parameters: Readonly<Record<string, boolean>> = {
