@@ -149,7 +149,35 @@ describe('the test kit', function () {
     expect(await mine.versions.create()).to.deep.equal([])
     await off.stop()
     expect(await leftOf(off)).to.deep.equal([])
+    const byOption = elasticUmzug(config, { off: true })
+    await byOption.start()
+    await app.Book.create({ title: 'unsearched too' })
+    await byOption.settled()
+    expect(await byOption.versions.create()).to.deep.equal([])
     await unreachable.close()
+  })
+
+  it('serves a config over several databases, and leaves nothing in any', async () => {
+    const archive = await createWorld()
+    try {
+      const { Year: Letter, config } = appOf(archive.sequelize, world.client)
+      await archive.sequelize.sync()
+      const sequelize = { live: world.sequelize, archive: archive.sequelize }
+      const both = { ...app.config, sequelize, indexes: [app.config.indexes![0]!, config.indexes![1]!] }
+      kit = await testSearch(both)
+      await Letter.create({ title: '1815' })
+      await kit.settled()
+      expect((await world.client.count({ index: kit.alias('years') })).count).to.equal(1)
+      await kit.clear()
+      expect((await world.client.count({ index: `${kit.prefix}*` })).count).to.equal(0)
+      await kit.stop()
+      expect(await leftOf(kit)).to.deep.equal([])
+      const [schemas] = await archive.sequelize.query(`SELECT FROM pg_namespace WHERE nspname ~ '^elastic_umzug'`)
+      expect(schemas).to.deep.equal([])
+    } finally {
+      await kit.stop()
+      await archive.drop()
+    }
   })
 
   it('parallel suites on one database and cluster do not disturb each other', async () => {
