@@ -342,7 +342,7 @@ describe('bad input: Elasticsearch', () => {
     }
   })
 
-  it('down: SEARCH_UNREACHABLE before anything is migrated; --no-search migrates without it', async () => {
+  it('case 11: down: SEARCH_UNREACHABLE before anything is migrated; --no-search migrates without it', async () => {
     const host = `127.0.0.1:${await closedPort()}`
     const env = { ELASTICSEARCH_URL: `http://u:wrong-hunter2@${host}` }
     expectRefusal(await runner(world)('notes', 'up', env), {
@@ -360,7 +360,7 @@ describe('bad input: Elasticsearch', () => {
     expect(await leftovers(world)).to.deep.include({ versions: [], indexes: [] })
   })
 
-  it('down: an application starts and writes, and its changes are in the index afterwards', async () => {
+  it('case 11: down: an application starts and writes, and its changes are in the index afterwards', async () => {
     const run = runner(world)
     const built = await run('notes', 'up')
     expect(built.code, built.stderr).to.equal(0)

@@ -33,7 +33,7 @@ describe('every refusal', () => {
     expect(empty.map((each) => each.where)).to.deep.equal([])
   })
 
-  it('has a next step', () => {
+  it('case 10: has a next step', () => {
     const without = refusals.filter(({ parts }) => !hasNext(parts)).map((each) => each.where)
     expect(without).to.deep.equal([])
   })
