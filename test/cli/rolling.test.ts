@@ -74,8 +74,9 @@ describe('a rolling deploy', function () {
     newest = await library.app({ ...third, SEED: 33 })
     await library.done(['es:activate', 'books'], third)
     await Promise.all([more(newCode, 10), more(newest, 10)])
-    const physical = library.physical('books', 1)
-    await waitFor(async () => !await library.client.indices.exists({ index: physical }), { timeoutMs: 30_000 })
+    const due = `SELECT FROM elastic_umzug.index_versions WHERE dropped_at < clock_timestamp() - interval '3 seconds'`
+    await waitFor(async () => (await library.sql(due)).length > 0)
+    await library.done(['up'], third)
     expect(await pointed()).to.deep.equal([library.physical('books', 3)])
     expect(Object.keys(await library.client.indices.get({ index: `${library.prefix}books-*` })).sort()).to.deep.equal([
       library.physical('books', 2),
