@@ -2,7 +2,8 @@ import { Client } from '@elastic/elasticsearch'
 import { expect } from 'chai'
 import { fileURLToPath } from 'node:url'
 import { QueryTypes } from 'sequelize'
-import { type ElasticUmzug, elasticUmzug } from '../../src/index.ts'
+import { fromModel } from '../../adapters/sequelize/source.ts'
+import { defineIndex, type ElasticUmzug, elasticUmzug } from '../../src/index.ts'
 import { type TestKit, testSearch } from '../../src/testing/index.ts'
 import { startCli } from '../support/cli.ts'
 import { told } from '../support/library.ts'
@@ -128,6 +129,14 @@ describe('the test kit', function () {
     expect(error.next).to.include('indexes')
   })
 
+  it('leaves nothing where an index cannot be made', async () => {
+    const mappings = { properties: { title: { type: 'no such type' } } }
+    const broken = defineIndex({ name: 'broken', mappings, source: fromModel(app.Book) })
+    const error = await rejection(testSearch({ ...app.config, indexes: [broken] }))
+    expect(error.code).to.equal('MAPPING_REFUSED')
+    expect(await rows(`SELECT nspname FROM pg_namespace WHERE nspname ~ '^elastic_umzug'`)).to.deep.equal([])
+  })
+
   it('stop leaves nothing in cluster and database, gives the plugin back, and models go on saving', async () => {
     expect(await leftOf(kit)).to.deep.equal([])
     expect(search.alias('books')).to.equal('production-books')
@@ -199,6 +208,7 @@ describe('the test kit', function () {
     expect(before.filter((each) => /umzug.*(insert|update|delete)/.test(each)), before.join()).to.have.length.above(1)
     await killTree(dead.child)
     const foreign = await makeForeign()
+    await kit.stop()
     kit = await testSearch(app.config, { indexes: [] })
     expect(await leftOf(dead.suite)).to.deep.equal([])
     expect(await leftOf(one)).to.include.members([`${one.prefix}books-1`, one.schema])
