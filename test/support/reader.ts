@@ -3,6 +3,7 @@
  * TARGET is what it reads, by name; UP_TO: documents 1 to this one are in every answer. Prints a JSON object a line.
  */
 import process from 'node:process'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Client, errors } from '@elastic/elasticsearch'
 
 /** What a reader has seen. */
@@ -34,6 +35,7 @@ const reporting = setInterval(print, 100)
 while (!stopping) {
   const problem = await look().catch((error) => `no answer: ${error}`)
   if (problem && seen.wrong.length < 10) seen.wrong.push(problem)
+  await sleep(5)
 }
 clearInterval(reporting)
 print()
