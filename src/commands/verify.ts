@@ -125,6 +125,8 @@ async function verifyWhole(
   const { store } = base
   const repair = options.repair ?? false
   const state = await stateOf(base, run, version, { repair, contents, full: options.full ?? false })
+  // At once: what it goes on with must not be gone on with again when it has ended.
+  await run.action.checkpoint(state)
   const progress = await followed(base, version, state.compared)
   const checked = await checkVersion(checkDeps(base, run, true), version, source, {
     contents,

@@ -33,7 +33,10 @@ export interface VerifyState {
 /** Older ones are begun anew. */
 const goneOnWithin = '1 day'
 
-/** The last comparison of a version, where it was stopped or killed; undefined where it ended, or is under way. */
+/**
+ * The last whole comparison of a version, where it was stopped or killed; undefined where it ended, is under way, or was
+ * another one. For that every comparison has to store its state before its first page.
+ */
 export async function interruptedVerify(
   { db, table, schema }: Store,
   physical: string,
@@ -41,11 +44,12 @@ export async function interruptedVerify(
 ): Promise<VerifyState | undefined> {
   const [row] = await db.query<{ checkpoint: VerifyState; state: string; open: boolean }>(
     `SELECT a.checkpoint, a.state,
-       a.created_at > clock_timestamp() - interval '${goneOnWithin}' AND NOT ${isHeld('$3', "'action.' || a.parent_id")}
+       a.checkpoint -> 'verify' = $2::jsonb AND a.created_at > clock_timestamp() - interval '${goneOnWithin}'
+         AND NOT ${isHeld('$3', "'action.' || a.parent_id")}
          -- What was equal before may be so no more.
          AND NOT EXISTS (SELECT FROM ${table.suspicions} s WHERE s.noted_at > (a.checkpoint ->> 'began')::timestamptz) AS open
      FROM ${table.actions} a
-     WHERE a.target = $1 AND a.parent_id IS NOT NULL AND a.checkpoint -> 'verify' = $2::jsonb ORDER BY a.id DESC LIMIT 1`,
+     WHERE a.target = $1 AND a.parent_id IS NOT NULL AND a.checkpoint -> 'verify' IS NOT NULL ORDER BY a.id DESC LIMIT 1`,
     [physical, JSON.stringify(compared), schema],
   )
   return row?.open && row.state !== 'complete' && row.checkpoint.position !== null ? row.checkpoint : undefined

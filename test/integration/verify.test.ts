@@ -231,6 +231,34 @@ describe('es:verify', () => {
     expect(error.code).to.equal('STOPPED')
   })
 
+  // Behind the documents there is a checkpoint; it stops among the rows.
+  const stopped = async () => {
+    const stop = new AbortController()
+    const off = plugin.on('verify:page:complete', ({ total }) => void (total > 3_700 && stop.abort()))
+    const error = await rejection(verify({ signal: stop.signal })).finally(off)
+    expect(error.code).to.equal('STOPPED')
+  }
+  const toldBy = async (options: VerifyOptions = {}) => {
+    const lines: string[] = []
+    const [result] = await verify({ ...options, onLine: (line) => void lines.push(line) })
+    return { goesOn: lines.some((each) => each.includes('goes on where')), result: result! }
+  }
+
+  it('goes on with one that was stopped, once: the next one compares all', async () => {
+    await stopped()
+    expect((await toldBy()).goesOn).to.equal(true)
+    await core.sql('DELETE FROM books WHERE id = 2')
+    expect((await failing()).message).to.contain('2: has a document but no row')
+  })
+
+  it('does not go on with one that was stopped before a repair: what that found is mended', async () => {
+    await stopped()
+    await verify({ repair: true })
+    const { goesOn, result } = await toldBy()
+    expect(goesOn).to.equal(false)
+    expect(result.remaining).to.deep.equal(none)
+  })
+
   it('refuses names of nothing, and versions whose definition this code does not have', async () => {
     expect((await rejection(plugin.versions.verify(['nothing']))).code).to.equal('VERSION_UNKNOWN')
     const other = pluginOf(core, { config: { indexes: [defineBooks('other')] } })
