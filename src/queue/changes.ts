@@ -108,7 +108,7 @@ export async function unprocessed(
          SELECT FROM ${table.changes} c WHERE c.table_name = t.name AND c.id <= $2 AND c.origin IS NULL AND ${isMine}
          ORDER BY c.table_name, c.id ${most}) c
        UNION ALL
-       (SELECT FROM ${table.changes} c WHERE (c.sweep OR c.cursor IS NOT NULL) AND c.origin <= $2 AND ${isMine}
+       (SELECT FROM ${table.changes} c WHERE c.origin <= $2 AND ${isMine}
         ORDER BY c.id ${most})`)
     } AS changes, ${
       counted(`SELECT FROM unnest($1::bigint[]) AS v(id) CROSS JOIN LATERAL (

@@ -195,7 +195,8 @@ BEGIN
   ), lined_up AS (
     SELECT place, id, size, sum(size) OVER (PARTITION BY table_name ORDER BY id) AS turn FROM heads
     UNION ALL
-    (SELECT c.ctid, c.id, 0, 0 FROM ${changes} c WHERE c.cursor IS NOT NULL AND NOT c.sweep ORDER BY c.id LIMIT 1)
+    (SELECT c.ctid, c.id, 0, 0 FROM ${changes} c
+     WHERE c.origin IS NOT NULL AND c.cursor IS NOT NULL AND NOT c.sweep ORDER BY c.id LIMIT 1)
   ), chosen AS (
     SELECT place FROM (
       SELECT *, sum(size) OVER w AS total, row_number() OVER w AS number FROM lined_up

@@ -70,7 +70,7 @@ function tables(store: Store): string[] {
       cursor text,
       sweep boolean NOT NULL DEFAULT false,
       PRIMARY KEY (table_name, id)) WITH (autovacuum_vacuum_scale_factor = 0.02)`,
-    `CREATE INDEX changes_behind ON ${table.changes} (id) WHERE sweep OR cursor IS NOT NULL`,
+    `CREATE INDEX changes_behind ON ${table.changes} (id) WHERE sweep OR origin IS NOT NULL`,
     recordFunction(store),
     // due_at is when the row may be claimed: at once, when a claim runs out, after a back-off, or never (aborted).
     // Rows come and go all day, and it stays fast: the room in its pages lets a row that is enqueued once more be updated

@@ -1,6 +1,8 @@
 import { expect } from 'chai'
 import pg from 'pg'
-import { dispatch } from '../../src/queue/changes.ts'
+import { dispatch, markNow, unprocessed } from '../../src/queue/changes.ts'
+import { refreshDependencies } from '../../src/search/dependencies.ts'
+import { listVersions } from '../../src/search/versions.ts'
 import { capture, type Core, createCore } from '../support/core.ts'
 
 const many = 60_000
@@ -96,6 +98,24 @@ describe('a change that many documents show', () => {
       await dispatch(core.store)
     }
     await expectComplete()
+  })
+
+  it('is waited for when it has to begin anew, because the SQL that finds its documents changed', async () => {
+    await capture(core.db, 'public.authors', [1], ['name'])
+    const mark = await markNow(core.store)
+    await dispatch(core.store)
+    const source = {
+      ...core.books.source,
+      dependencies: async () =>
+        (await core.books.source.dependencies(core.db)).map((each) => ({ ...each, keys: `${each.keys} ` })),
+    }
+    const [version] = await listVersions(core.store, '')
+    expect(await refreshDependencies(core.lifecycle(), version!, { ...core.books, source })).to.equal(false)
+    expect((await counts()).changes).to.equal(1)
+    expect((await unprocessed(core.store, [version!.id], mark)).changes).to.equal(1)
+    while (await dispatch(core.store) > 0);
+    expect((await counts()).pending).to.equal(many)
+    expect((await unprocessed(core.store, [version!.id], mark)).changes).to.equal(0)
   })
 
   async function killDispatcher(): Promise<void> {
