@@ -6,6 +6,8 @@ import type { FindOptions, Model, Sequelize } from 'sequelize'
 import { messageOf } from '../../src/errors.ts'
 import type { Documents } from '../../src/ports.ts'
 import { quoteName } from '../../src/sql.ts'
+import type { Column } from './catalog.ts'
+import { basePrototype, keyAttribute, shownOf } from './instances.ts'
 import { type KeyColumn, keyText, splitKey } from './keys.ts'
 import { finderOrder, isNamed, type Order, separateOrder } from './order.ts'
 import type { Include, Plan } from './plan.ts'
@@ -17,7 +19,7 @@ export type MakeDocument = (row: never) => unknown
 /** How rows become documents. */
 export interface RowsMaking {
   plan: Plan
-  key: readonly KeyColumn[]
+  key: readonly Column[]
   order: Order
   document: MakeDocument | undefined
 }
@@ -37,16 +39,19 @@ export async function rowDocuments(
   limits: RowsLimits,
 ): Promise<Documents> {
   const rows = await readRows(making, keys)
-  return await linedDocuments(keys, async (key) => {
+  const line = lining(making)
+  return await linedDocuments(keys, (key) => {
     const row = rows.get(key)
-    return row && await lineOf(making, row)
+    return row && line(row)
   }, limits)
 }
+
+type Line = string | undefined
 
 /** Documents of keys in their order, as far as `bytes` go; a key without a line has none. */
 export async function linedDocuments(
   keys: readonly string[],
-  line: (key: string) => Promise<string | undefined>,
+  line: (key: string) => Line | Promise<Line>,
   limits: RowsLimits,
 ): Promise<Documents> {
   const documents: Documents = { count: 0, body: '', keys: [], last: null, failed: [] }
@@ -54,9 +59,14 @@ export async function linedDocuments(
   for (const key of keys) {
     if (limits.bytes !== null && bytes >= limits.bytes) break
     documents.last = key
-    const made = await line(key).catch((error: unknown) =>
-      void documents.failed!.push({ key, reason: messageOf(error) })
-    )
+    let made: Line
+    try {
+      const making = line(key)
+      // Most are made at once: to wait for each would cost a turn of the event loop's queue.
+      made = typeof making === 'object' ? await making : making
+    } catch (error) {
+      documents.failed!.push({ key, reason: messageOf(error) })
+    }
     if (made === undefined) continue
     documents.body += `{"index":{"_id":${
       JSON.stringify(key)
@@ -68,13 +78,31 @@ export async function linedDocuments(
   return documents
 }
 
-async function lineOf({ document }: RowsMaking, row: Model): Promise<string | undefined> {
-  const made = document ? await (document as (row: Model) => unknown)(row) : row
-  return made === undefined || made === null ? undefined : toLine(made)
+function lining({ plan, document }: RowsMaking): (row: Model) => Line | Promise<Line> {
+  const base = basePrototype(plan)
+  const lineOf = (made: unknown) => made === undefined || made === null ? undefined : toLine(shownOf(made, base))
+  if (!document) return lineOf
+  return (row) => {
+    const made = (document as (row: Model) => unknown)(row)
+    return isPromise(made) ? Promise.resolve(made).then(lineOf) : lineOf(made)
+  }
 }
+
+function isPromise(made: unknown): made is PromiseLike<unknown> {
+  return typeof (made as { then?: unknown } | null | undefined)?.then === 'function'
+}
+
+/** How JSON shows a binary value, where nobody looks at each. */
+const binaryMark = '{"type":"Buffer","data":['
 
 /** One line of JSON; binary values become base64 text. */
 export function toLine(value: unknown): string {
+  const line = JSON.stringify(value)
+  // To look at each value takes several times as long as all the rest, and few documents have binary ones.
+  return line?.includes(binaryMark) ? lineWithBinary(value) : line
+}
+
+function lineWithBinary(value: unknown): string {
   return JSON.stringify(value, function (this: Record<string, unknown>, key, each: unknown) {
     const raw = this[key]
     return isBinary(raw) ? raw.toString('base64') : each
@@ -99,9 +127,14 @@ async function readRows({ plan, key, order }: RowsMaking, keys: readonly string[
   const attributes = selected(plan)
   // Sequelize folds joined rows by the primary key, and takes those apart only by what was selected of it.
   const added = keyAttributes(plan.model).map((each) => each.fieldName).filter((each) => !attributes.includes(each))
+  const keyed = keyAttribute(plan, key, attributes)
   const rows = await reader.findAll({
     ...merged,
-    attributes: [...attributes, ...added, [literal(keyText(plan.alias, key)), keyName]],
+    attributes: [
+      ...attributes,
+      ...added,
+      ...(keyed === undefined ? [[literal(keyText(plan.alias, key)), keyName]] : []),
+    ],
     where: { [opAnd(plan)]: merged.where ? [chosen, merged.where] : [chosen] },
     include: separateInOrder(merged.include, plan, order),
     order: finderOrder(plan, order),
@@ -111,8 +144,9 @@ async function readRows({ plan, key, order }: RowsMaking, keys: readonly string[
     logging: false,
     benchmark: false,
   } as FindOptions)
+  const names = keyed === undefined ? [keyName, ...added] : added
   for (const row of rows) {
-    const text = takeOff(row as never, [keyName, ...added])
+    const text = takeOff(row as never, names, keyed ?? keyName)
     // A hasOne that has several rows gives its parent several times: the first has the lowest key.
     if (!found.has(text)) found.set(text, row)
   }
@@ -125,8 +159,8 @@ interface Values {
 }
 
 // Takes what the user did not select off an instance; gives the key text.
-function takeOff({ dataValues, _previousDataValues }: Values, names: readonly string[]): string {
-  const text = dataValues[keyName] as string
+function takeOff({ dataValues, _previousDataValues }: Values, names: readonly string[], keyed: string): string {
+  const text = String(dataValues[keyed])
   for (const name of names) {
     delete dataValues[name]
     delete _previousDataValues[name]
@@ -143,11 +177,16 @@ function opAnd(plan: Plan): symbol {
 }
 
 function amongKeys(plan: Plan, key: readonly KeyColumn[], keys: readonly string[]): string {
-  const { escape } = plan.model.sequelize!
   const sequelize = plan.model.sequelize as Sequelize
+  const [only, ...more] = key
+  if (only && more.length === 0) {
+    return `${quoteName(plan.alias)}.${quoteName(only.name)} = ANY(ARRAY[${
+      keys.map((each) => sequelize.escape(each)).join(', ')
+    }]::${only.type}[])`
+  }
   const rows = keys.map((each) => {
     const parts = splitKey(each, key.length) ?? []
-    return `(${parts.map((part, index) => `${escape.call(sequelize, part)}::${key[index]!.type}`).join(', ')})`
+    return `(${parts.map((part, index) => `${sequelize.escape(part)}::${key[index]!.type}`).join(', ')})`
   })
   const columns = key.map(({ name }) => `${quoteName(plan.alias)}.${quoteName(name)}`)
   return `(${columns.join(', ')}) IN (${rows.join(', ')})`
