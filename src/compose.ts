@@ -49,8 +49,10 @@ export interface ComposedPart {
 }
 
 /** What plugins are made of, for each database of a config. Throws as `elasticUmzug` does. */
-export function composeParts(config: Config, options: ComposeOptions = {}): ComposedPart[] {
+export function composeParts(config: Config, given: ComposeOptions = {}): ComposedPart[] {
   assertConfig(config)
+  // One for all: what is told once a process is told once for all databases.
+  const options = { ...given, runtime: given.runtime ?? currentRuntime() }
   const databases = databasesOf(config)
   for (const { config: { sequelize } } of databases) hideSecrets(secretsOfSequelize(sequelize))
   hideSecrets(secretsOfElasticsearch(config.elasticsearch ?? {}))
@@ -75,9 +77,12 @@ export function pluginOf(composed: readonly ComposedPart[]): ElasticUmzug {
 
 type Capture = Config['capture']
 
-function partsOf({ config }: DatabasePart, capture: Capture | (() => Capture), options: ComposeOptions): PluginParts {
+function partsOf(
+  { config }: DatabasePart,
+  capture: Capture | (() => Capture),
+  { runtime, ...options }: ComposeOptions & { runtime: Runtime },
+): PluginParts {
   const { sequelize, elasticsearch, onBypass } = config
-  const runtime = options.runtime ?? currentRuntime()
   const modes = (definitions: readonly Definition[]) =>
     modesOf(sequelize, definitions, typeof capture === 'function' ? capture() : capture)
   return {

@@ -86,7 +86,7 @@ const heads = ['id', 'action', 'state', 'target', 'started', 'took', 'by', 'coun
 
 function cells(action: ActionRow): (string | number | null)[] {
   return [
-    Number(action.id),
+    idOf(action),
     action.action,
     action.state,
     action.target,
@@ -96,6 +96,11 @@ function cells(action: ActionRow): (string | number | null)[] {
     counted(action),
     action.commandLine,
   ]
+}
+
+// With several databases it says which one.
+function idOf({ id }: ActionRow): string | number {
+  return id.includes('/') ? id : Number(id)
 }
 
 function counted({ counts }: ActionRow): string {

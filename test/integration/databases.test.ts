@@ -2,6 +2,7 @@ import { expect } from 'chai'
 import { DataTypes, type Model, type ModelStatic, type Sequelize } from 'sequelize'
 import { fromModel } from '../../adapters/sequelize/source.ts'
 import { type Config, defineIndex, type ElasticUmzug, elasticUmzug } from '../../src/index.ts'
+import { joinPlugins } from '../../src/joined.ts'
 import { rejection } from '../support/rejection.ts'
 import { createWorld, type World } from '../support/world.ts'
 
@@ -86,6 +87,58 @@ describe('several databases', function () {
     expect((await search.versions.verify(['letters@2', 'books'])).map((each) => each.index))
       .to.deep.equal(['books', 'letters'])
     expect(await rejection(search.versions.activate(['nothing']))).to.include({ code: 'VERSION_UNKNOWN' })
+  })
+
+  it('are each asked for what is theirs of the queue', async () => {
+    const indexes = async (targets: string[]) => (await search.queue.status({ targets })).map((each) => each.index)
+    expect(await indexes(['letters@2'])).to.deep.equal(['letters'])
+    expect(await indexes(['books'])).to.deep.equal(['books'])
+    expect(await rejection(search.queue.status({ targets: ['nothing'] }))).to.include({ code: 'VERSION_UNKNOWN' })
+    for (const [world, key] of [[live, '1'], [archive, '7']] as const) {
+      await world.sequelize.query(
+        `INSERT INTO elastic_umzug.pending (version_id, key, oldest_change, aborted_at, error, due_at)
+         SELECT id, '${key}', 0, clock_timestamp(), 'refused', 'infinity' FROM elastic_umzug.index_versions
+         WHERE state = 'active'`,
+      )
+    }
+    const retried = async (options: object) => (await search.queue.retry(options)).map((each) => each.index)
+    expect(await retried({ keys: ['7'], dryRun: true })).to.deep.equal(['letters'])
+    expect(await retried({ keys: ['7', '1'], dryRun: true })).to.deep.equal(['books', 'letters'])
+    expect(await rejection(search.queue.retry({ keys: ['1', '8'] }))).to.include({ code: 'ABORTED_UNKNOWN' })
+    expect(await retried({ targets: ['letters'] })).to.deep.equal(['letters'])
+    expect(await retried({ reason: 'refused' })).to.deep.equal(['books'])
+    await search.settled()
+  })
+
+  it('are no strangers to each other', async () => {
+    const foreign = (await search.versions.listForeign()).map((each) => each.name)
+    expect(foreign.filter((each) => each.startsWith(live.prefix))).to.deep.equal([])
+  })
+
+  it('are all verified, also where the first one differs', async () => {
+    await live.client.deleteByQuery({ index: search.alias('books'), query: { match_all: {} }, refresh: true })
+    await live.client.deleteByQuery({ index: search.alias('letters'), query: { match_all: {} }, refresh: true })
+    const error = await rejection(search.versions.verify(['books', 'letters']))
+    expect(error).to.include({ code: 'VERIFY_FAILED' })
+    expect(error.message).to.match(/books-1: 1 missing[^]*letters-1: 1 missing[^]*next: npx umzug es:verify --repair$/)
+    await search.versions.verify([], { repair: true })
+  })
+
+  it('apply a migration that is named only where the database is named too', async () => {
+    for (const migrate of [{ to: '1-letters.js' }, { migrations: ['1-letters.js'] }]) {
+      expect(await rejection(search.up({ migrate }))).to.include({ code: 'COMMAND_INVALID' })
+      expect(await rejection(search.planUp({ migrate }))).to.include({ code: 'COMMAND_INVALID' })
+    }
+    expect((await search.databases.archive!.up({ migrate: { to: '1-letters.js' } })).migrations).to.deep.equal([])
+  })
+
+  it('have workers that end together where one cannot work', async () => {
+    const strange = elasticUmzug(config({ schema: 'not_there' }))
+    const half = joinPlugins([
+      { name: 'live', plugin: search.databases.live!, indexes: ['books'] },
+      { name: 'archive', plugin: strange.databases.archive!, indexes: ['letters'] },
+    ])
+    expect(await rejection(half.queue.work(new AbortController().signal))).to.include({ code: 'SCHEMA_MISSING' })
   })
 
   it('have each a log of their own, whose numbers say whose they are', async () => {

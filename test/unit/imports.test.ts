@@ -33,7 +33,7 @@ const mayImport: Record<string, string[]> = {
   'src/migration': plugin,
   'src/cli': [...plugin, 'src/cli'],
   'src/databases': [...ground, ...config, 'src/search/definition'],
-  'src/joined': plugin,
+  'src/joined': [...plugin, 'src/joined'],
   'src/redirect': plugin,
   'src/compose': [...plugin, 'src/databases', 'src/joined', 'src/redirect', 'adapters'],
   'src/index': [...plugin, 'src/migration', 'src/compose'],
