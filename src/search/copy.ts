@@ -113,16 +113,19 @@ type Held = Slice & { token: string }
 
 async function copySlice(deps: PageDeps, options: Copying, slice: Held, deadline: number): Promise<void> {
   let failures: TaskFailure[] = []
-  for (let attempt = 1; attempt <= maxAttempts; attempt++) {
-    const task = attempt === 1 && slice.task !== null
-      ? slice.task
-      : await start(deps, options, slice, attempt === 1 ? deadline : deadlineOf(deps.clock, deps.leaseMs))
+  for (let attempt = 1, until = deadline; attempt <= maxAttempts; attempt++) {
+    const task = attempt === 1 && slice.task !== null ? slice.task : await start(deps, options, slice, until)
     const ended = task === undefined ? { failures: [] } : await watch(deps, options, slice, task)
     if (ended === 'over') return
     failures = ended?.failures ?? []
     const refused = failures.find(isRefusal)
     if (refused) throw refusedDocument(options.version, refused)
     await deps.clock.sleep(attempt * 500, options.signal)
+    if (options.signal.aborted) return void await giveBack(deps, options, slice)
+    // Rule 16: the next start ends before the lease does, so it is counted from before the lease is prolonged.
+    until = deadlineOf(deps.clock, deps.leaseMs)
+    const kept = { task: null, documents: slice.documents, done: false }
+    if (!await holdSlice(deps.store, options.version.id, slice, kept, deps.leaseMs)) return
   }
   await holdSlice(deps.store, options.version.id, slice, { task: null, documents: 0, done: false }, 0)
   const reason = failures[0] ? reasonOfFailure(failures[0]) : 'no answer'
