@@ -1,9 +1,17 @@
 /**
- * `es:reset`: everything of an environment dropped, and built anew.
+ * `es:reset`: everything of an environment built anew, and what was there before dropped.
  * @module
  */
 import { awaitRemoved, markDropped } from '../search/drop.ts'
-import { converge, type Converged, definitionOf, mendActive } from '../search/lifecycle.ts'
+import type { Definition } from '../search/definition.ts'
+import {
+  activateVersion,
+  type Converged,
+  createVersion,
+  definitionOf,
+  type LifecycleDeps,
+  mendActive,
+} from '../search/lifecycle.ts'
 import { checkCluster } from '../search/physical.ts'
 import { listDropped, listVersions, type Version } from '../search/versions.ts'
 import { checkSchema } from '../store/schema.ts'
@@ -13,7 +21,10 @@ import { fillRecorded } from './fill.ts'
 import { dropDeps } from './finish-drops.ts'
 import { lookNow } from './look.ts'
 
-/** Drops all versions of the named indexes (default: all of this prefix) and builds them; see `IndexCommands.reset`. */
+/**
+ * Builds the named indexes (default: all of this prefix) anew and drops the versions they had; see `IndexCommands.reset`. Killed
+ * before that, `up` goes on with the new version, and the same again begins another one.
+ */
 export async function resetIndexes(
   base: Base,
   within: Run | undefined,
@@ -33,32 +44,35 @@ export async function resetIndexes(
 
 async function reset(base: Base, run: Run, names: readonly string[], waiting: boolean): Promise<Converged[]> {
   const { store, prefix } = base
-  const deps = base.lifecycle(run)
+  // Nothing of the old versions is taken over: what is wrong with them may be the reason for all this.
+  const deps = { ...base.lifecycle(run), copy: false }
   await checkCluster(deps.search)
   await mendActive(deps)
-  const versions = await chosenVersions(base, names)
-  run.action.assertHeld()
-  // The alias stays on the old version until the new one is active: its readers go on reading.
-  await markDropped(store, versions.map((each) => each.id), true)
-  for (const each of versions) run.say(`${each.physical}: ${each.state}, dropped`)
   await lookNow(base, run.say, run.signal)
-  const definitions = definitionsOf(base, names)
-  const converged = await converge({
-    ...deps,
-    definitions,
-    fill: (version, definition) => fillRecorded(base, run, version, definition),
-  }, true)
+  const versions = await chosenVersions(base, names)
+  // The old versions get every change until the new one is active: readers go on with them, however long that takes.
+  const built = await eachOf(definitionsOf(base, names), (each) => build(base, run, deps, each))
+  run.action.assertHeld()
+  await markDropped(store, versions.map((each) => each.id), true)
+  for (const each of versions) run.say(`${each.physical}: dropped`)
   const dropped = (await listDropped(store, prefix)).filter((each) => each.removedAt === null)
   if (waiting) await eachOf(dropped, (each) => awaitRemoved(dropDeps(base, prefix, run.say, run.signal), each))
-  return converged
+  return built
+}
+
+async function build(base: Base, run: Run, deps: LifecycleDeps, definition: Definition): Promise<Converged> {
+  const created = await createVersion(deps, definition, true)
+  const version = await fillRecorded(base, run, created, definition, { copy: false })
+  await activateVersion(deps, version)
+  return { index: definition.name, version: version.number, outcome: 'activated' }
 }
 
 function planReset(base: Base, names: readonly string[], versions: readonly Version[]): string[] {
   return [
-    ...versions.map((each) => `${each.physical}: ${each.state}, would be dropped`),
     ...definitionsOf(base, names).map((each) =>
       `a new version of ${base.prefix}${each.name}: would be created, populated, activated`
     ),
+    ...versions.map((each) => `${each.physical}: ${each.state}, would be dropped`),
   ]
 }
 

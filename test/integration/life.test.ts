@@ -1,4 +1,8 @@
 import { expect } from 'chai'
+import { monotonicClock } from '../../adapters/clock.ts'
+import type { Source } from '../../src/ports.ts'
+import { drain } from '../../src/queue/drain.ts'
+import { removeDropped } from '../../src/search/drop.ts'
 import { listVersions } from '../../src/search/versions.ts'
 import { defineIndex } from '../../src/search/definition.ts'
 import { bookMappings, bookSource } from '../support/simple_source.ts'
@@ -133,5 +137,29 @@ describe('the life of versions', () => {
     expect(action).to.include({ state: 'complete' })
     expect((await plugin().log()).map((each) => each.action)).to.include.members(['es:create', 'up', 'es:activate'])
     expect(await rejection(plugin().versions.reset(['nothing']))).to.include({ code: 'DEFINITION_UNKNOWN' })
+  })
+
+  it('reset: however long the new version is filled, readers have the old one, with what is written meanwhile', async () => {
+    const alias = `${core.world.prefix}books`
+    const [reads] = await listVersions(core.store, core.world.prefix)
+    const source = bookSource()
+    const seen: object[] = []
+    const slow: Source = {
+      ...source,
+      async page(...args) {
+        await monotonicClock.sleep(2 * quick.leaseMs)
+        // As every worker does.
+        await removeDropped({ ...core.options(quick), onLine() {} })
+        await drain(core.options(), { versionIds: [reads!.id], work: true, timeoutMs: 5_000 })
+        await core.client.indices.refresh({ index: alias }, { ignore: [404] })
+        seen.push(await titles(core, alias).catch(() => ({})))
+        return await source.page(...args)
+      },
+    }
+    await write(core, [{ id: 1, title: 'meanwhile' }])
+    await plugin({ indexes: [defineBooks(undefined, slow)], leaseMs: 5_000 }).versions.reset(['books'])
+    expect(seen).not.to.be.empty
+    for (const each of seen) expect(each).to.deep.equal(await rowTitles(core))
+    expect(await states()).to.have.length(1)
   })
 })
