@@ -127,7 +127,12 @@ describe('kill -9 at each step, then the same command again', function () {
   })
 
   it('es:reset', async () => {
-    await again(['es:reset', 'books', '--yes'], [/PUT \/books-N$/, /_bulk/, /"alias":"books"}/, /DELETE/], second)
+    await again(['es:reset', 'books', '--yes'], [
+      /PUT \/books-N$/,
+      /_bulk/,
+      /"remove":{"index":"books-N","alias":"books",/,
+      /DELETE/,
+    ], second)
     const [books, editions, ...others] = await states()
     expect(books).to.match(/^books-\d+ active$/)
     expect([editions, ...others]).to.deep.equal(['editions-1 active'])
