@@ -35,7 +35,7 @@ export function updateAction({ open, print, runtime, signal }: Session): Command
     texts: {
       '--since': 'Only rows changed since: a date, or last (the beginning of the last complete update).',
       '--where': 'Only rows that meet a condition: a where of the model as JSON, $gt for Op.gt.',
-      '--ids': 'Only these documents: keys, separated by commas; a comma in a key is written \\,.',
+      '--ids': 'Only these documents: keys, separated by commas; a comma in a key is written \\,, a backslash \\\\.',
     },
     numbers: {
       '--workers': 'Processes on this machine that share the work. Default 1.',
@@ -98,9 +98,9 @@ function parsed(where: string): unknown {
   }
 }
 
-/** Keys in a list with commas: `1,2` are two, `a\,b` is one. */
+/** Keys in a list with commas: `1,2` are two, `a\,b` is one, and `a\\b` one with a backslash. */
 export function keysIn(list: string): string[] {
-  return (list.match(/(?:\\.|[^,\\]|\\$)+/g) ?? []).map((each) => each.replaceAll('\\,', ','))
+  return (list.match(/(?:\\.|[^,\\]|\\$)+/g) ?? []).map((each) => each.replaceAll(/\\([,\\])/g, '$1'))
 }
 
 function invalid(what: string, next: string = 'npx umzug es:update --help'): ElasticUmzugError {

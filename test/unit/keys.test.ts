@@ -1,5 +1,6 @@
 import { expect } from 'chai'
 import { compareKey, keyText, quoteText, splitKey, splitKeySql } from '../../adapters/sequelize/keys.ts'
+import { keysIn } from '../../src/cli/update.ts'
 
 const join = (parts: readonly string[]) =>
   parts.map((each) => each.replaceAll('\\', '\\\\').replaceAll(',', '\\,')).join(',')
@@ -19,6 +20,15 @@ describe('the text of a key', () => {
     expect(splitKey('a', 2)).to.equal(undefined)
     expect(splitKey('a,b,c', 2)).to.equal(undefined)
     expect(splitKey('a\\,b', 2)).to.equal(undefined)
+  })
+})
+
+describe('keys in a list', () => {
+  it('are any keys, with commas and backslashes escaped once more', () => {
+    const keys = ['1', join(['7', 'a,b']), join(['\\', ',']), 'a\\b']
+    const typed = keys.map((each) => each.replaceAll('\\', '\\\\').replaceAll(',', '\\,')).join(',')
+    expect(keysIn(typed), typed).to.deep.equal(keys)
+    expect(keysIn('a\\b,2')).to.deep.equal(['a\\b', '2'])
   })
 })
 
