@@ -189,6 +189,11 @@ export interface Source {
   making?(db: Db): Promise<string | undefined>
   /** Number of documents the source gives now. */
   count(db: Queryable): Promise<number>
+  /**
+   * Number of rows that may have a document, at least `count`. Only where to count documents means to make every one of
+   * them; left out elsewhere.
+   */
+  countRows?(db: Queryable): Promise<number>
   /** Up to `parts - 1` keys that cut the table into parts of about the same size, ascending. */
   split(db: Queryable, parts: number): Promise<string[]>
 }

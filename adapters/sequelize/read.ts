@@ -74,10 +74,7 @@ async function readKnown(
 
 /** Number of documents. What `document()` leaves out is known only by calling it for every row. */
 export async function countDocuments(db: Queryable, reading: Reading): Promise<number> {
-  if (!reading.document) {
-    const [row] = await run<{ count: number }>(db, countRows(reading))
-    return row!.count
-  }
+  if (!reading.document) return await countScope(db, reading)
   let count = 0
   for (let after: string | null = null;;) {
     const page: Documents = await readPage(db, reading, { ...everything, after }, {
@@ -88,6 +85,12 @@ export async function countDocuments(db: Queryable, reading: Reading): Promise<n
     count += page.count
     after = page.last
   }
+}
+
+/** Number of rows in the scope of the source. */
+export async function countScope(db: Queryable, reading: Reading): Promise<number> {
+  const [row] = await run<{ count: number }>(db, countRows(reading))
+  return row!.count
 }
 
 /** Keys that cut the table. */

@@ -4,13 +4,14 @@
  */
 import type { Attributes, FindOptions, Model, ModelStatic } from 'sequelize'
 import { ElasticUmzugError } from '../../src/errors.ts'
+import type { Queryable } from '../../src/ports.ts'
 import { keep } from '../kept.ts'
 import { changedAttributes, chosenKeys } from './choice.ts'
 import { dependenciesOf, readColumns } from './dependencies.ts'
 import { routed, routingOf } from './ids.ts'
 import { makingOf } from './making.ts'
 import { type Plan, type Reads, resolvePlan, type SequelizeSource } from './plan.ts'
-import { countDocuments, readKeys, readPage, splitKeys } from './read.ts'
+import { countDocuments, countScope, readKeys, readPage, splitKeys } from './read.ts'
 import { prepareReading, type Reading } from './reading.ts'
 import type { MakeDocument } from './rows.ts'
 import { tableOf } from './tables.ts'
@@ -53,7 +54,8 @@ export type AttributeName<M extends Model> = keyof Attributes<M> & string
  * instances, PostgreSQL makes the documents itself.
  *
  * What a literal or a function in a condition reads from other tables is not known: changes there concern no document.
- * With `document`, `count` makes every document, because only that tells which rows have one.
+ * With `document`, `count` makes every document, because only that tells which rows have one; a version is verified
+ * without it where there are as many documents as rows.
  *
  * Throws `DEFINITION_INVALID` when it is given no model. Using the source throws `SOURCE_INVALID` for a model without
  * primary key, an include that is no association, an attribute, column or table that does not exist, and options that
@@ -95,6 +97,7 @@ export function fromModel<M extends Model>(model: ModelStatic<M>, options: FromM
       readings.using(db, (reading) => chosenKeys(db, reading, updatedAt, choice, { after, limit })),
     making: (db) => readings.using(db, (reading) => Promise.resolve(makingOf(reading))),
     count: (db) => readings.using(db, (reading) => countDocuments(db, reading)),
+    ...(document && { countRows: (db: Queryable) => readings.using(db, (reading) => countScope(db, reading)) }),
     split: (db, parts) => readings.using(db, (reading) => splitKeys(db, reading, parts)),
   }
 }

@@ -97,7 +97,7 @@ async function loadDocuments(
   from: Version | undefined,
 ): Promise<void> {
   const { store, signal, assertHeld, workers, load } = deps
-  const expected = await source.count(store.db)
+  const expected = await (source.countRows?.(store.db) ?? source.count(store.db))
   await store.db.query(`UPDATE ${store.table.index_versions} SET rows_expected = $2 WHERE id = $1`, [
     version.id,
     expected,
