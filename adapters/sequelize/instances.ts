@@ -5,7 +5,7 @@
 import type { Model } from 'sequelize'
 import type { Column } from './catalog.ts'
 import type { Plan } from './plan.ts'
-import { type AnyModel, attributesOf } from './tables.ts'
+import { attributesOf } from './tables.ts'
 
 interface Instance {
   dataValues: Record<string, unknown>
@@ -44,6 +44,10 @@ function plainOf(row: Instance, base: Base): unknown {
   return values
 }
 
+interface Hooked {
+  hasHook(name: string): boolean
+}
+
 const plainTypes: readonly string[] = ['int2', 'int4', 'int8', 'uuid', 'text', 'varchar']
 const plainAttributes: readonly string[] = ['SMALLINT', 'INTEGER', 'BIGINT', 'UUID', 'STRING', 'TEXT']
 
@@ -55,7 +59,9 @@ export function keyAttribute(plan: Plan, key: readonly Column[], selected: reado
   const [only, ...more] = key
   if (!only || more.length > 0 || !only.builtIn || !plainTypes.includes(only.typeName)) return undefined
   if ((plan.model.prototype as unknown as Base).set !== basePrototype(plan).set) return undefined
-  if ((plan.model as AnyModel & { hasHook(name: string): boolean }).hasHook('afterFind')) return undefined
+  if ([plan.model, plan.model.sequelize!].some((each) => (each as unknown as Hooked).hasHook('afterFind'))) {
+    return undefined
+  }
   return Object.values(attributesOf(plan.model)).find((each) =>
     each.field === only.name && selected.includes(each.fieldName) && hasPlainType(each.type)
   )?.fieldName
