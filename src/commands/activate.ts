@@ -30,7 +30,7 @@ export async function activateVersions(
   tellNone(options, chosen)
   if (options.dryRun) return await tellPlan(base, options, () => planActivate(base, chosen))
   // Before the run lock is taken: whoever fills the version needs it.
-  const named = options.whenReady ? await eachOf(chosen, (each) => awaitReady(base, each, options)) : chosen
+  const named = options.whenReady ? await eachOf(chosen, (each) => awaitReady(base, within, each, options)) : chosen
   return await changing(base, within, 'es:activate', options, async (deps) => {
     await lookNow(base, deps.onLine, deps.signal)
     const activated = await eachOf(named, async (each) => {
@@ -46,10 +46,16 @@ export async function activateVersions(
 const pollMs = 250
 
 // Gives the name of the version that got ready: a newer one may be begun meanwhile.
-async function awaitReady(base: Base, target: string, { onLine, signal }: CommandOptions): Promise<string> {
+async function awaitReady(
+  base: Base,
+  within: Run | undefined,
+  target: string,
+  { onLine, signal }: CommandOptions,
+): Promise<string> {
   await checkSchema(base.store)
   const { clock } = base.runtime
   let version = await newestOf(base, target)
+  if (within && !isComplete(version)) throw endless(version)
   if (!isComplete(version)) onLine?.(`${version.physical}: ${version.state}; waiting until it is ready`)
   while (!isComplete(version)) {
     if (version.state === 'dropped') throw gone(version)
@@ -65,6 +71,18 @@ async function newestOf(base: Base, target: string): Promise<Version> {
   const found = await findVersion(base, target)
   if (found.index !== target) return found
   return (await listVersions(base.store, base.prefix)).filter((each) => each.index === target).at(-1)!
+}
+
+// A migration holds the run lock, and whoever fills the version would wait for that.
+function endless({ physical, index, state }: Version): ElasticUmzugError {
+  return new ElasticUmzugError(
+    'VERSION_NOT_READY',
+    `${physical} is ${state}, and cannot get ready during a migration.`,
+    {
+      next:
+        `fill it before (npx umzug es:update ${index}), or in the migration: await context.elastic.update(['${index}'])`,
+    },
+  )
 }
 
 function gone({ physical, index }: Version): ElasticUmzugError {

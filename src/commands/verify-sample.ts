@@ -3,7 +3,7 @@
  * @module
  */
 import { ElasticUmzugError } from '../errors.ts'
-import { type Checked, nothingFound } from '../search/repair.ts'
+import { assertGoing, type Checked, nothingFound } from '../search/repair.ts'
 import { mostSampled, sample } from '../search/sample.ts'
 import { countBoth } from '../search/verify.ts'
 import type { Base, Run } from './base.ts'
@@ -34,7 +34,14 @@ export async function verifySample(
   { contents, size }: { contents: boolean; size: number },
 ): Promise<Checked & { compared: number }> {
   const { drain, ...deps } = checkDeps(base, run, true)
-  const draining = { ...deps, drain: () => drain(version) }
+  const draining = {
+    ...deps,
+    // What a stopped drain leaves in the queue would be taken for differences.
+    async drain() {
+      await drain(version)
+      assertGoing(deps, version)
+    },
+  }
   const { rows, documents } = await countBoth(draining, version, source)
   const unequal = rows === documents
     ? ''

@@ -153,7 +153,8 @@ async function mend(deps: CheckDeps, comparison: Comparison, part: readonly Diff
   return await confirmed(comparison, keys)
 }
 
-function assertGoing({ signal }: CheckDeps, { physical }: Version): void {
+/** Throws `STOPPED` once the signal has come. */
+export function assertGoing({ signal }: Pick<CheckDeps, 'signal'>, { physical }: Version): void {
   if (!signal?.aborted) return
   throw new ElasticUmzugError('STOPPED', `Comparing ${physical} was stopped.`, {
     next: 'run the same command again; it goes on from its checkpoint',

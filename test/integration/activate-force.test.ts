@@ -1,4 +1,5 @@
 import { expect } from 'chai'
+import type { IndexCommands } from '../../src/commands/indexes.ts'
 import { activateVersion, createVersion, fillVersion } from '../../src/search/lifecycle.ts'
 import { listVersions, type Version } from '../../src/search/versions.ts'
 import { type Core, createCore, defineBooks, readyVersion, rowTitles, titles, write } from '../support/core.ts'
@@ -76,5 +77,16 @@ describe('activation', () => {
     const error = await rejection(plugin().versions.activate(['books'], { whenReady: true, signal }))
     expect(error).to.include({ code: 'STOPPED' })
     expect((await versions()).find((each) => each.state === 'active')!.number).to.equal(3)
+  })
+
+  it('does not wait inside a migration, which keeps everybody from filling it', async () => {
+    const signal = AbortSignal.timeout(3_000)
+    const name = '1-activate.js'
+    const up = ({ context }: { context: { elastic: IndexCommands } }) =>
+      context.elastic.activate(['books'], { whenReady: true, signal })
+    const error = await rejection(pluginOf(core, { config: { indexes: [second], migrations: [{ name, up }] } }).up())
+    expect(error).to.include({ code: 'MIGRATION_FAILED' })
+    expect(error.message).to.include('books-4 is created, and cannot get ready during a migration')
+    expect(signal.aborted).to.equal(false)
   })
 })
