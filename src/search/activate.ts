@@ -101,7 +101,8 @@ async function giveUpPopulate({ store, search }: LifecycleDeps, version: Version
 function assertComplete(version: Version): void {
   if (!isComplete(version)) {
     throw new ElasticUmzugError('VERSION_NOT_READY', `${version.physical} is ${version.state}, not ready.`, {
-      next: `npx umzug es:update ${version.index}; --when-ready waits for it, --force takes it as it is`,
+      next:
+        `npx umzug es:update ${version.index}; npx umzug es:activate with --when-ready waits, with --force takes it as it is`,
     })
   }
   if (!version.awaitsWriters) return
@@ -152,7 +153,7 @@ async function assertCaughtUp(deps: LifecycleDeps, version: Version, force: bool
   }
   if (left.aborted > 0) {
     throw new ElasticUmzugError('VERSION_BEHIND', `${version.physical} has ${left.aborted} aborted documents.`, {
-      next: 'npx umzug queue:status; --force takes it without them',
+      next: 'npx umzug queue:status; npx umzug es:activate with --force takes it without them',
     })
   }
 }

@@ -2,7 +2,12 @@ import { readFileSync } from 'node:fs'
 import { expect } from 'chai'
 import glob from 'fast-glob'
 import ts from 'typescript'
+import { createCli } from '../../src/cli/commands.ts'
+import type { Session } from '../../src/cli/session.ts'
 import { errorCodes } from '../../src/errors.ts'
+
+const globals = ['--config', '--database', '--verbose', '--no-wait', '--help']
+const sources = glob.sync(['src/**/*.ts', 'adapters/**/*.ts'])
 
 interface Refusal {
   where: string
@@ -12,18 +17,17 @@ interface Refusal {
 }
 
 describe('every refusal', () => {
-  const refusals = glob.sync(['src/**/*.ts', 'adapters/**/*.ts']).flatMap(refusalsIn)
+  const refusals = sources.flatMap(refusalsIn)
 
   it('is found in the sources', () => {
     expect(refusals.length).to.be.greaterThan(100)
   })
 
   it('has a code of its own, and every code is used', () => {
-    const used = new Set(refusals.flatMap(({ code }) => textsIn(code)))
-    // `STATUS_WRONG` and others are chosen by expressions: each of their words counts.
-    const sources = glob.sync(['src/**/*.ts', 'adapters/**/*.ts'], { ignore: ['src/errors.ts'] })
-      .map((path) => readFileSync(path, 'utf8')).join('\n')
-    const unused = Object.keys(errorCodes).filter((each) => !used.has(each) && !sources.includes(`'${each}'`))
+    const used = new Set(refusals.flatMap((each) => textsIn(each.code)))
+    // Some are handed on to the place that throws.
+    const code = sources.filter((path) => path !== 'src/errors.ts').map((path) => readFileSync(path, 'utf8')).join('\n')
+    const unused = Object.keys(errorCodes).filter((each) => !used.has(each) && !code.includes(`'${each}'`))
     expect(unused.filter((each) => each !== 'NO_ANSWER' && each !== 'UNEXPECTED')).to.deep.equal([])
     expect([...used].filter((each) => !Object.hasOwn(errorCodes, each))).to.deep.equal([])
   })
@@ -37,10 +41,39 @@ describe('every refusal', () => {
     const without = refusals.filter(({ parts }) => !hasNext(parts)).map((each) => each.where)
     expect(without).to.deep.equal([])
   })
+
+  it('names commands and options that there are, and so does the README', () => {
+    const cli = createCli({} as Session)
+    const known = new Map(cli.actions.map((each) => [each.actionName, optionsOf(each)]))
+    const texts = sources.flatMap((path) => textsIn(fileOf(path)).map((text) => ({ path, text })))
+    const readme = readFileSync('README.md', 'utf8').split(/[\n`]/).map((text) => ({ path: 'README.md', text }))
+    const named = [...texts, ...readme].flatMap(({ path, text }) => commandsIn(text).map((each) => ({ path, ...each })))
+    expect(named.length).to.be.greaterThan(100)
+    const wrong = named.filter(({ command, options }) =>
+      !options.every((each) => known.get(command)?.has(each) || globals.includes(each))
+    )
+    expect(wrong).to.deep.equal([])
+  })
 })
 
+function optionsOf({ parameters }: { parameters: readonly { longName: string; shortName?: string | undefined }[] }) {
+  return new Set(parameters.flatMap((each) => [each.longName, each.shortName ?? each.longName]))
+}
+
+// Each `npx umzug COMMAND` of a text, with the options said of it up to the next one.
+function commandsIn(text: string): { command: string; options: string[] }[] {
+  return text.split('npx umzug ').slice(1).flatMap((each) => {
+    const [command] = /^[a-z]+(:[a-z]+)?(?![\w-])/.exec(each) ?? []
+    return command ? [{ command, options: each.match(/(?<![\w-])--[a-z][a-z-]*/g) ?? [] }] : []
+  })
+}
+
+function fileOf(path: string): ts.SourceFile {
+  return ts.createSourceFile(path, readFileSync(path, 'utf8'), ts.ScriptTarget.Latest, true)
+}
+
 function refusalsIn(path: string): Refusal[] {
-  const file = ts.createSourceFile(path, readFileSync(path, 'utf8'), ts.ScriptTarget.Latest, true)
+  const file = fileOf(path)
   const found: Refusal[] = []
   const visit = (node: ts.Node): void => {
     if (ts.isNewExpression(node) && node.expression.getText() === 'ElasticUmzugError') {
@@ -68,6 +101,7 @@ function hasNext(parts: ts.Expression | undefined): boolean {
 
 function textsIn(node: ts.Node): string[] {
   if (ts.isStringLiteralLike(node)) return [node.text]
+  if (ts.isTemplateExpression(node)) return [node.getText().slice(1, -1).replace(/\$\{[^}]*\}/g, 'X')]
   const texts: string[] = []
   ts.forEachChild(node, (child) => void texts.push(...textsIn(child)))
   return texts
