@@ -6,7 +6,6 @@ import type { Version } from '../../src/search/versions.ts'
 import {
   type Core,
   createCore,
-  defineBooks,
   pendingRows,
   process,
   readyVersion,
