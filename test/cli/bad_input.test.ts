@@ -71,7 +71,7 @@ describe('bad input: the command line', () => {
       says: ['--nope'],
       next: 'npx umzug es:create --help',
     }],
-    ['log --limit -3', { code: 'COMMAND_INVALID', exit: 2, says: ['--limit'], next: 'npx umzug --help' }],
+    ['log --limit -3', { code: 'COMMAND_INVALID', exit: 2, says: ['--limit'], next: 'npx umzug log --help' }],
     ['up --password hunter2', { code: 'COMMAND_INVALID', exit: 2, secrets: ['hunter2'] }],
     ['up --config', { code: 'COMMAND_INVALID', exit: 2, says: ['--config needs a path'], next: '--config PATH' }],
     ['up', { code: 'CONFIG_NOT_FOUND', says: ['umzug.config.', 'or above'], next: 'umzug.config.ts' }],
