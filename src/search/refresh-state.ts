@@ -78,6 +78,9 @@ function plain(value: unknown): unknown {
   return { ...kind, ...Object.fromEntries(entries) as object }
 }
 
+/** Two that begin within it are the same command at the same moment, on several machines. */
+const sameMoment = '10 seconds'
+
 /**
  * Who brought the same rows of a version up to date while an action waited for the run lock: `es:update of ann@web-1`; undefined
  * where nobody did.
@@ -94,6 +97,10 @@ export async function doneBy(
      JOIN ${table.actions} p ON p.id = x.parent_id
      WHERE own.id = $1 AND x.target = $2 AND x.state = 'complete' AND x.checkpoint IS NOT NULL
        AND ((x.checkpoint ->> 'fill')::boolean OR x.checkpoint #>> '{rows,kind}' = 'all' OR x.checkpoint -> 'rows' = $3::jsonb)
+       -- What read its first row long before this one was asked for may lack what was written in between. The number holds
+       -- the time at which it began, also where it went on from a checkpoint.
+       AND ((x.checkpoint ->> 'fill')::boolean
+         OR to_timestamp((x.checkpoint ->> 'number')::numeric / 1000000) >= own.created_at - interval '${sameMoment}')
      ORDER BY x.id DESC LIMIT 1`,
     [actionId, physical, JSON.stringify(storable(rows))],
   )
