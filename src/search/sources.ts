@@ -53,6 +53,13 @@ export function fromSources(sources: Readonly<Record<string, Source>>): Source {
       for (const { source } of parts) count += await source.count(db)
       return count
     },
+    ...(parts.some(({ source }) => source.countRows) && {
+      async countRows(db: Queryable) {
+        let count = 0
+        for (const { source } of parts) count += await (source.countRows?.(db) ?? source.count(db))
+        return count
+      },
+    }),
     split: (db, size) => split(db, parts, size),
   }
 }
