@@ -147,7 +147,7 @@ describe('protocol', () => {
       404,
       404,
     ])
-    expect(await killed).to.include({ code: 'STOPPED' })
+    expect(await killed, 'told what became of it').to.include({ code: 'VERSION_NOT_READY' })
     expect(await names(created)).to.eql([])
   })
 
