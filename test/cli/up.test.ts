@@ -183,8 +183,11 @@ describe('umzug up', function () {
     })
 
     async function states(): Promise<Record<string, string>> {
-      const list = JSON.parse(await library.done(['es:list', '--json'])) as { physical: string; state: string }[]
-      return Object.fromEntries(list.map((each) => [each.physical.replace(library.prefix, ''), each.state]))
+      const list = JSON.parse(await library.done(['es:list', '--json'])) as { physical: string | null; state: string }[]
+      // Definitions that have no version are listed too.
+      return Object.fromEntries(
+        list.flatMap(({ physical, state }) => physical ? [[physical.replace(library.prefix, ''), state]] : []),
+      )
     }
   })
 
