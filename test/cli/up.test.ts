@@ -177,7 +177,7 @@ describe('umzug up', function () {
       expect(new Set(actions.map((each) => each.state))).to.deep.equal(new Set(['complete']))
       expect(logJson + log).not.to.include(new URL(library.databaseUrl).password)
       expect(lines(list)[0]).to.match(
-        /^version +state +.*documents +rows +backlog +lag +aborted .*created/m,
+        /^version +state +documents +rows +size +backlog +lag +aborted +definition +code +tag +created$/,
       )
       expect(list).to.match(/books-2 .* v2 /)
     })
