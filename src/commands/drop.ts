@@ -2,11 +2,11 @@
  * `es:drop`: versions taken out of service, and their physical indexes deleted.
  * @module
  */
-import { awaitRemoved, type DropDeps, markDropped } from '../search/drop.ts'
+import { awaitRemoved, type DropDeps, markDropped, unremovedVersions } from '../search/drop.ts'
 import { type DropTargets, findDrops } from '../search/drop-targets.ts'
 import { mendActive } from '../search/lifecycle.ts'
 import { checkCluster } from '../search/physical.ts'
-import { listDropped, readAlias, readVersion, type Version } from '../search/versions.ts'
+import { readAlias, readVersion, type Version } from '../search/versions.ts'
 import { checkSchema } from '../store/schema.ts'
 import type { Base, Run } from './base.ts'
 import { type ChangeOptions, eachOf } from './change.ts'
@@ -64,7 +64,7 @@ async function mark({ store, onLine }: DropDeps, versions: Version[], force: boo
 
 // Also those that a killed run or an activation has left.
 async function removeAll(deps: DropDeps, run: Run): Promise<void> {
-  const waiting = (await listDropped(deps.store, deps.prefix)).filter((each) => each.removedAt === null)
+  const waiting = await unremovedVersions(deps)
   if (waiting.length === 1) return await awaitRemoved(deps, waiting[0]!)
   await eachOf(
     waiting,

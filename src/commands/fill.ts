@@ -6,7 +6,7 @@ import type { Definition } from '../search/definition.ts'
 import { fillVersion, type LifecycleDeps } from '../search/lifecycle.ts'
 import { countKilled } from '../search/fill-counts.ts'
 import { firstFill, lastUpdate, settledMoment } from '../search/since.ts'
-import { listVersions, type Version } from '../search/versions.ts'
+import { activeVersion, isUnfilled, type Version } from '../search/versions.ts'
 import type { Base } from './base.ts'
 import type { Run } from './run.ts'
 
@@ -28,7 +28,7 @@ export async function fillRecorded(
   limits: FillLimits = {},
 ): Promise<Version> {
   const deps = (of: Run): LifecycleDeps => ({ ...base.lifecycle(of), ...limits })
-  if (version.state !== 'created' && version.state !== 'populating') {
+  if (!isUnfilled(version)) {
     return await fillVersion(deps(run), version, definition)
   }
   await countKilled(base.store, version.id, version.physical)
@@ -43,8 +43,7 @@ export async function fillRecorded(
 // Where the documents may be copied from the active version, they lack what that lacks.
 async function fillMoment({ store, db }: Base, { index, prefix }: Version, { copy }: FillLimits): Promise<string> {
   const now = await settledMoment(db)
-  const active = copy === false ? undefined : (await listVersions(store, prefix))
-    .find((each) => each.index === index && each.state === 'active')
+  const active = copy === false ? undefined : await activeVersion({ store, prefix }, index)
   if (!active) return now
   const last = await lastUpdate(store, active.physical) ?? active.createdAt
   return Date.parse(last) < Date.parse(now) ? last : now

@@ -3,10 +3,9 @@
  * @module
  */
 import { ElasticUmzugError } from '../errors.ts'
-import { deletePhysical } from '../search/drop.ts'
+import { deletePhysical, unremovedVersions } from '../search/drop.ts'
 import { type ForeignIndex, listForeignIndexes } from '../search/inventory.ts'
 import { checkCluster } from '../search/physical.ts'
-import { listDropped } from '../search/versions.ts'
 import { checkSchema } from '../store/schema.ts'
 import type { Base } from './base.ts'
 import { type ChangeOptions, eachOf } from './change.ts'
@@ -62,12 +61,12 @@ function assertExact(name: string): void {
 
 async function chooseForeign(base: Base, names: readonly string[]): Promise<ForeignIndex[]> {
   const found = await listForeign(base)
-  const dropped = await listDropped(base.store, base.prefix)
+  const leaving = await unremovedVersions(base)
   return names.map((name) => {
     const index = found.find((each) => each.name === name)
     if (!index) throw noForeign(name)
     if (index.prefix !== null && index.state !== 'dropped') throw ofPrefix(index)
-    if (dropped.some((each) => each.physical === name && each.removedAt === null)) throw beingDropped(index)
+    if (leaving.some((each) => each.physical === name)) throw beingDropped(index)
     return index
   })
 }

@@ -8,7 +8,7 @@ import { changeInPlace, changesFor } from '../search/in-place.ts'
 import { definitionOf, type LifecycleDeps } from '../search/lifecycle.ts'
 import { findTargets } from '../search/targets.ts'
 import { ways } from '../search/updateable.ts'
-import { isComplete, isNewestOf, listVersions, type Version } from '../search/versions.ts'
+import { activeVersion, isNewestOf, type Version } from '../search/versions.ts'
 import type { Base, Run } from './base.ts'
 import { type ChangeOptions, changing, eachOf, tellNone, tellPlan } from './change.ts'
 
@@ -54,10 +54,8 @@ export async function inPlaceTarget(
   deps: Pick<LifecycleDeps, 'store' | 'prefix' | 'search'>,
   definition: Definition,
 ): Promise<Version | undefined> {
-  const active = (await listVersions(deps.store, deps.prefix)).find((each) =>
-    each.index === definition.name && each.state === 'active'
-  )
-  if (!active || !isComplete(active) || isNewestOf(active, definition)) return undefined
+  const active = await activeVersion(deps, definition.name)
+  if (!active || isNewestOf(active, definition)) return undefined
   const changes = await changesFor(deps.search, active, definition).catch(() => undefined)
   return changes?.every((each) => each.way === ways.inPlace) ? active : undefined
 }

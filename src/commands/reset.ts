@@ -2,7 +2,7 @@
  * `es:reset`: everything of an environment built anew, and what was there before dropped.
  * @module
  */
-import { awaitRemoved, markDropped } from '../search/drop.ts'
+import { awaitRemoved, markDropped, unremovedVersions } from '../search/drop.ts'
 import type { Definition } from '../search/definition.ts'
 import {
   activateVersion,
@@ -13,7 +13,7 @@ import {
   mendActive,
 } from '../search/lifecycle.ts'
 import { checkCluster } from '../search/physical.ts'
-import { listDropped, listVersions, type Version } from '../search/versions.ts'
+import { listVersions, type Version } from '../search/versions.ts'
 import { checkSchema } from '../store/schema.ts'
 import type { Base, Run } from './base.ts'
 import { type ChangeOptions, eachOf } from './change.ts'
@@ -55,7 +55,7 @@ async function reset(base: Base, run: Run, names: readonly string[], waiting: bo
   run.action.assertHeld()
   await markDropped(store, versions.map((each) => each.id), true)
   for (const each of versions) run.say(`${each.physical}: dropped`)
-  const dropped = (await listDropped(store, prefix)).filter((each) => each.removedAt === null)
+  const dropped = await unremovedVersions(base)
   if (waiting) await eachOf(dropped, (each) => awaitRemoved(dropDeps(base, prefix, run.say, run.signal), each))
   return built
 }

@@ -6,7 +6,7 @@ import { ElasticUmzugError, isOwnError, messageOf } from '../errors.ts'
 import { createVersion, type LifecycleDeps, versionOf } from '../search/lifecycle.ts'
 import type { LoadOptions } from '../search/load.ts'
 import type { TargetOptions } from '../search/targets.ts'
-import type { Version } from '../search/versions.ts'
+import { isUnfilled, type Version } from '../search/versions.ts'
 import { checkSchema } from '../store/schema.ts'
 import type { Base } from './base.ts'
 import { type ChangeOptions, changing, eachOf, tellNone, tellPlan } from './change.ts'
@@ -96,17 +96,13 @@ async function update(
   const { definition } = job
   const isPart = choice.ids !== undefined || choice.where !== undefined
   const before = job.version ?? await versionOf(deps, definition)
-  if (isPart && (before === undefined || isIncomplete(before))) throw incomplete(job, before)
+  if (isPart && (before === undefined || isUnfilled(before))) throw incomplete(job, before)
   const version = job.version ?? await createVersion(deps, definition)
-  if (isIncomplete(version)) {
+  if (isUnfilled(version)) {
     if (choice.since !== undefined) run.say(`${version.physical}: ${version.state}, so every row is read`)
     return await fillRecorded(base, run, version, definition, { load: deps.load, copy, force })
   }
   return await refreshRecorded(base, run, version, definition, choice, { full, load: deps.load ?? {} })
-}
-
-function isIncomplete({ state }: Version): boolean {
-  return state === 'created' || state === 'populating'
 }
 
 function incomplete({ definition }: Job, version: Version | undefined): ElasticUmzugError {
@@ -153,7 +149,7 @@ async function plan(
   return await eachOf(await jobsOf(base, names, options), async ({ definition, version: named }) => {
     const lines: string[] = []
     const version = named ?? await versionOf(base, definition)
-    if (version === undefined || isIncomplete(version)) {
+    if (version === undefined || isUnfilled(version)) {
       const rows = await definition.source.count(base.db)
       const name = version?.physical ?? `a new version of ${base.prefix}${definition.name}`
       return `${name}: would be ${version ? '' : 'created, '}populated with ${rows} rows`

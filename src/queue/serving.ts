@@ -3,7 +3,8 @@
  * @module
  */
 import type { Definition } from '../search/definition.ts'
-import { forgetGone, isMadeFrom, listVersions } from '../search/versions.ts'
+import { forgetGone } from '../search/forget.ts'
+import { isMadeFrom, listVersions } from '../search/versions.ts'
 import { openSession } from '../store/lock.ts'
 import type { Store } from '../store/store.ts'
 import type { LaneOptions } from './lanes.ts'

@@ -12,7 +12,7 @@ import { physicalExists, refresh } from './physical.ts'
 import { storesAsSent } from './settings.ts'
 import { copyPlan } from './slices.ts'
 import { listSuspicions } from './suspicions.ts'
-import { isMadeFrom, listVersions, type Version } from './versions.ts'
+import { activeVersion, isMadeFrom, type Version } from './versions.ts'
 
 /** How long is waited for others to bring the version up to date that is copied, in milliseconds. */
 const drainMs = 30_000
@@ -38,9 +38,7 @@ export async function copySource(
   definition: Definition,
 ): Promise<Version | undefined> {
   if (deps.copy === false) return undefined
-  const active = (await listVersions(deps.store, deps.prefix)).find((each) =>
-    each.index === version.index && each.state === 'active'
-  )
+  const active = await activeVersion(deps, version.index)
   const plan = await copyPlan(deps.store, version.id)
   if (plan) return active?.id === plan.from ? active : undefined
   const reason = active ? await whyNot(deps, active, version, definition) : 'no version of it is active'

@@ -8,8 +8,9 @@ import { recordMaking } from './copy-source.ts'
 import { type Definition, snapshotOf } from './definition.ts'
 import { refreshDependencies } from './dependencies.ts'
 import type { LifecycleDeps } from './lifecycle.ts'
+import { unregisterVersion } from './forget.ts'
 import { createPhysical } from './physical.ts'
-import { isMadeFrom, listVersions, registerVersion, unregisterVersion, type Version } from './versions.ts'
+import { isMadeFrom, listVersions, registerVersion, type Version } from './versions.ts'
 
 /** The newest version made from a definition, if there is one that was not given up. */
 export async function versionOf(

@@ -11,7 +11,8 @@ import { openSession } from '../store/lock.ts'
 import type { Store } from '../store/store.ts'
 import { aliasTargets, handOver, withdrawWriteAlias } from './aliases.ts'
 import { assertAnswer } from './bulk.ts'
-import { forgetGone, listDropped, listVersions, readAlias, readVersion, type Version } from './versions.ts'
+import { forgetGone } from './forget.ts'
+import { activeVersion, listDropped, readAlias, readVersion, type Version } from './versions.ts'
 
 /** What dropping needs. */
 export interface DropDeps {
@@ -66,10 +67,15 @@ export async function removeDropped(deps: DropDeps): Promise<Version[]> {
   }
 }
 
+/** Dropped versions whose physical index is still to be deleted. */
+export async function unremovedVersions({ store, prefix }: Pick<DropDeps, 'store' | 'prefix'>): Promise<Version[]> {
+  return (await listDropped(store, prefix)).filter((each) => each.removedAt === null)
+}
+
 // Whoever claimed keys or ranges before the mark has ended one lease after it, and so has a request without a claim.
 async function dueVersions({ store, prefix, leaseMs }: DropDeps): Promise<Version[]> {
   const { db, table } = store
-  const waiting = (await listDropped(store, prefix)).filter((each) => each.removedAt === null)
+  const waiting = await unremovedVersions({ store, prefix })
   if (waiting.length === 0) return []
   const due = await db.query<{ id: string }>(
     `SELECT v.id FROM ${table.index_versions} v
@@ -105,9 +111,7 @@ async function returnAlias({ store, search, prefix, onLine }: DropDeps, version:
   const alias = readAlias(version)
   for (let tried = 1; tried <= tries; tried++) {
     if (!(await aliasTargets(search, alias)).includes(version.physical)) return
-    const active = (await listVersions(store, prefix)).find((each) =>
-      each.index === version.index && each.state === 'active'
-    )
+    const active = await activeVersion({ store, prefix }, version.index)
     // Its own readers go with it, in the request that deletes it.
     if (!active) return
     if (await handOver(search, alias, version, active)) {

@@ -19,7 +19,15 @@ import { restoreSettings } from './settings.ts'
 import { verifyCopy } from './verify-copy.ts'
 import { type Counts, verify } from './verify.ts'
 import { awaitWriters } from './writers.ts'
-import { abortedKeys, moveVersion, readVersion, requestSweep, retryAborted, type Version } from './versions.ts'
+import {
+  abortedKeys,
+  isUnfilled,
+  moveVersion,
+  readVersion,
+  requestSweep,
+  retryAborted,
+  type Version,
+} from './versions.ts'
 
 /**
  * Populates and verifies a version until it is ready; goes on where an interrupted run stopped. Versions that are
@@ -27,7 +35,7 @@ import { abortedKeys, moveVersion, readVersion, requestSweep, retryAborted, type
  */
 export async function fillVersion(deps: LifecycleDeps, start: Version, definition: Definition): Promise<Version> {
   const { search } = deps
-  if (start.state !== 'created' && start.state !== 'populating') return start
+  if (!isUnfilled(start)) return start
   if (start.state === 'created') {
     await createPhysical(search, start, deps.leaseMs)
     await assertNotDropped(deps.store, start)

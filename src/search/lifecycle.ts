@@ -9,6 +9,7 @@ import type { Definition } from './definition.ts'
 import { refreshDependencies } from './dependencies.ts'
 import { removeDropped } from './drop.ts'
 import { catchUp, fillVersion } from './fill.ts'
+import { forgetGone } from './forget.ts'
 import type { LoadOptions } from './load.ts'
 import { assertPhysical, checkCluster } from './physical.ts'
 import type { Dependency } from '../ports.ts'
@@ -16,7 +17,7 @@ import type { PopulateDeps } from './populate.ts'
 import { endLoading } from './settings.ts'
 import { dropSuperfluous } from './superfluous.ts'
 import { unknownVersion } from './targets.ts'
-import { forgetGone, isComplete, listVersions, retryAborted, type Version } from './versions.ts'
+import { isComplete, listVersions, retryAborted, type Version } from './versions.ts'
 
 export { activateVersion, createVersion, fillVersion, keepAlias, mendActive, versionOf }
 

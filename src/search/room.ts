@@ -6,7 +6,7 @@ import { ElasticUmzugError } from '../errors.ts'
 import type { SearchClient, Source } from '../ports.ts'
 import type { Store } from '../store/store.ts'
 import { flatSettings } from './settings.ts'
-import { listVersions, type Version } from './versions.ts'
+import { activeVersion, type Version } from './versions.ts'
 
 /** What a look at the room needs. */
 export interface RoomDeps {
@@ -47,9 +47,7 @@ function mb(bytes: number): string {
 }
 
 async function bytesPerRow({ store, search, prefix }: RoomDeps, version: Version, source: Source): Promise<number> {
-  const active = (await listVersions(store, prefix)).find((each) =>
-    each.index === version.index && each.state === 'active'
-  )
+  const active = await activeVersion({ store, prefix }, version.index)
   const known = active && await bytesPerDocument(search, active.physical)
   if (known !== undefined) return known
   const page = await source.page(store.db, { after: null, upTo: null }, { rows: sampledRows, bytes: 1_000_000 }, '0')

@@ -5,14 +5,8 @@ import { fromSequelize } from '../../adapters/sequelize/database.ts'
 import type { Dependency } from '../../src/ports.ts'
 import { dispatch, markNow, unprocessed } from '../../src/queue/changes.ts'
 import { claim, release, settle } from '../../src/queue/pending.ts'
-import {
-  forgetGone,
-  listVersions,
-  registerVersion,
-  retryAborted,
-  unregisterVersion,
-  type Version,
-} from '../../src/search/versions.ts'
+import { forgetGone, unregisterVersion } from '../../src/search/forget.ts'
+import { listVersions, registerVersion, retryAborted, type Version } from '../../src/search/versions.ts'
 import { openStore } from '../../src/store/store.ts'
 import { capture, type Core, createCore, dispatchAll, pendingRows, write } from '../support/core.ts'
 import { bookDependencies } from '../support/simple_source.ts'

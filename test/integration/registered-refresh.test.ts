@@ -3,7 +3,8 @@ import { monotonicClock } from '../../adapters/clock.ts'
 import { refreshDependencies } from '../../src/search/dependencies.ts'
 import { activateVersion, createVersion, fillVersion } from '../../src/search/lifecycle.ts'
 import { announce, drawRevision } from '../../src/search/revisions.ts'
-import { registerVersion, unregisterVersion, type Version } from '../../src/search/versions.ts'
+import { unregisterVersion } from '../../src/search/forget.ts'
+import { registerVersion, type Version } from '../../src/search/versions.ts'
 import {
   type Core,
   createCore,
