@@ -11,7 +11,7 @@ import { formOf } from '../search/forms.ts'
 import { identity } from '../search/in-place.ts'
 import { definitionOf } from '../search/lifecycle.ts'
 import { assertPhysical } from '../search/physical.ts'
-import { unknownVersion } from '../search/targets.ts'
+import { isNamed, unknownVersion } from '../search/targets.ts'
 import type { Way } from '../search/updateable.ts'
 import { listVersions, type Version } from '../search/versions.ts'
 import { checkSchema } from '../store/schema.ts'
@@ -108,7 +108,7 @@ function sideOf(base: Base, versions: readonly Version[], index: string, name: s
 }
 
 function versionNamed(versions: readonly Version[], name: string): Version {
-  const found = versions.find((each) => each.physical === name || `${each.index}@${each.number}` === name)
+  const found = versions.find((each) => isNamed(each, name))
   if (found) return found
   throw unknownVersion(versions, name)
 }

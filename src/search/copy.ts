@@ -6,11 +6,11 @@
  * the copy done. What was deleted meanwhile is applied again at the end, as for pages (`reapply.ts`).
  * @module
  */
-import PQueue from 'p-queue'
 import { ElasticUmzugError } from '../errors.ts'
 import { deadlineOf, isShut } from './bulk.ts'
 import type { LoadOptions } from './load.ts'
 import type { PageDeps } from './pages.ts'
+import { takeAll, type Taken } from './parallel.ts'
 import { stopped } from './populate.ts'
 import { rangeProgress } from './ranges.ts'
 import { cancelTask, endTasksInto, readTask, reasonOfFailure, startReindex, type TaskFailure } from './reindex.ts'
@@ -57,17 +57,8 @@ export async function copyDocuments(deps: PageDeps, options: CopyOptions): Promi
   const { slices } = (await copyPlan(store, version.id))!
   await endTasksInto(search, clock, alias, await tasksOf(store, version.id))
   const workers = Math.min(slices, load.workers ?? options.workers)
-  const failed = new AbortController()
-  const run = { ...options, workers, slices, signal: signal ? AbortSignal.any([signal, failed.signal]) : failed.signal }
-  const queue = new PQueue({ concurrency: workers })
-  const lanes = Array.from({ length: workers }, () =>
-    queue.add(() =>
-      copySlices(deps, run).catch((error) => {
-        failed.abort()
-        throw error
-      })
-    ))
-  for (const each of await Promise.allSettled(lanes)) if (each.status === 'rejected') throw each.reason
+  const run = { ...options, workers, slices }
+  await takeAll({ clock, workers, signal }, (signal) => copyNextSlice(deps, { ...run, signal }))
   if (signal?.aborted) throw stopped(version)
   // Rule 24: one that was started without an answer may still be at work.
   await endTasksInto(search, clock, alias)
@@ -92,21 +83,17 @@ interface Copying extends CopyOptions {
   signal: AbortSignal
 }
 
-async function copySlices(deps: PageDeps, options: Copying): Promise<void> {
+async function copyNextSlice(deps: PageDeps, options: Copying): Promise<Taken> {
   const { store, clock } = deps
-  for (let idle = 0; !options.signal.aborted;) {
-    const token = crypto.randomUUID()
-    const deadline = deadlineOf(clock, deps.leaseMs)
-    const slice = await claimSlice(store, options.version.id, token, deps.leaseMs)
-    if (slice) {
-      await copySlice(deps, options, { ...slice, token }, deadline)
-      idle = 0
-      continue
-    }
+  const token = crypto.randomUUID()
+  const deadline = deadlineOf(clock, deps.leaseMs)
+  const slice = await claimSlice(store, options.version.id, token, deps.leaseMs)
+  if (!slice) {
     const { ranges, done } = await rangeProgress(store, options.version.id)
-    if (ranges === done) return
-    await clock.sleep(Math.min(1_000, 50 * 2 ** idle++), options.signal)
+    return ranges === done ? 'done' : 'busy'
   }
+  await copySlice(deps, options, { ...slice, token }, deadline)
+  return 'worked'
 }
 
 type Held = Slice & { token: string }

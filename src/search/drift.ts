@@ -6,6 +6,7 @@ import type { SearchClient } from '../ports.ts'
 import { canonicalJson } from './definition.ts'
 import { type Change, diffForms, type Form, type Values } from './diff.ts'
 import { formOf, liveForm, templateForm } from './forms.ts'
+import { loadingNames } from './settings.ts'
 import { isComplete, type Version } from './versions.ts'
 
 /**
@@ -42,13 +43,10 @@ const added = [
   'version.',
 ]
 
-/** Settings that a version has only while it is loaded. */
-const loading = ['refresh_interval', 'number_of_replicas', 'auto_expand_replicas', 'translog.durability']
-
 function isOwn({ path, kind }: Change, version: Version): boolean {
   const [, setting] = path.split('settings: ')
   if (setting === undefined) return false
-  if (!isComplete(version) && loading.includes(setting)) return true
+  if (!isComplete(version) && loadingNames.includes(setting)) return true
   return kind === 'added' &&
     added.some((each) => each === setting || each.endsWith('.') && setting.startsWith(each))
 }

@@ -3,7 +3,7 @@
  * @module
  */
 import { ElasticUmzugError } from '../errors.ts'
-import { assertTargets, chooseTargets, chooseWhole, type TargetDeps, type TargetOptions } from './targets.ts'
+import { assertTargets, chooseTargets, chooseWhole, isNamed, type TargetDeps, type TargetOptions } from './targets.ts'
 import { listDropped, listVersions, readAlias, type Version } from './versions.ts'
 
 /** Which versions to drop. */
@@ -47,11 +47,11 @@ function assertChosen(names: readonly string[], { all, allActive }: DropTargets)
 // The same command again, after it was killed or has ended, finds its versions dropped.
 async function withoutDropped(deps: TargetDeps, versions: readonly Version[], given: readonly string[]) {
   const dropped = await listDropped(deps.store, deps.prefix)
-  return given.filter((name) => isNamed(versions, name) || !isNamed(dropped, name))
+  return given.filter((name) => isAmong(versions, name) || !isAmong(dropped, name))
 }
 
-function isNamed(versions: readonly Version[], name: string): boolean {
-  return versions.some((each) => [each.index, each.physical, `${each.index}@${each.number}`].includes(name))
+function isAmong(versions: readonly Version[], name: string): boolean {
+  return versions.some((each) => each.index === name || isNamed(each, name))
 }
 
 async function whole(

@@ -2,7 +2,7 @@
  * Fills a version until it is ready: populate, drain, re-apply deletes, verify.
  * @module
  */
-import { ElasticUmzugError, isOwnError } from '../errors.ts'
+import { isOwnError } from '../errors.ts'
 import { pointDefinitionAlias } from './aliases.ts'
 import { copyDocuments, forgetCopy } from './copy.ts'
 import { copySource } from './copy-source.ts'
@@ -14,20 +14,13 @@ import { assertPhysical, createPhysical } from './physical.ts'
 import { populate, stopped } from './populate.ts'
 import { clearPopulate, rangeProgress } from './ranges.ts'
 import { reapplyDeletes } from './reapply.ts'
+import { refusedDocuments } from './refused.ts'
 import { assertRoom } from './room.ts'
 import { restoreSettings } from './settings.ts'
 import { verifyCopy } from './verify-copy.ts'
 import { type Counts, verify } from './verify.ts'
 import { awaitWriters } from './writers.ts'
-import {
-  abortedKeys,
-  isUnfilled,
-  moveVersion,
-  readVersion,
-  requestSweep,
-  retryAborted,
-  type Version,
-} from './versions.ts'
+import { isUnfilled, moveVersion, readVersion, requestSweep, retryAborted, type Version } from './versions.ts'
 
 /**
  * Populates and verifies a version until it is ready; goes on where an interrupted run stopped. Versions that are
@@ -127,20 +120,5 @@ export async function catchUp(deps: LifecycleDeps, version: Version): Promise<vo
   const { aborted } = await deps.drain(version)
   if (deps.signal?.aborted) throw stopped(version)
   deps.assertHeld()
-  if (aborted > 0) throw await refusedDocuments(deps, version, aborted)
-}
-
-async function refusedDocuments(
-  { store }: LifecycleDeps,
-  version: Version,
-  aborted: number,
-): Promise<ElasticUmzugError> {
-  const first = (await abortedKeys(store, version.id)).map(({ key, reason }) => `\n  ${key}: ${reason}`).join('')
-  return new ElasticUmzugError(
-    'DOCUMENT_REFUSED',
-    `${version.physical} lacks ${aborted} documents that were refused:${first}`,
-    {
-      next: `correct the rows, or the mappings or the source of index "${version.index}", then: npx umzug up`,
-    },
-  )
+  if (aborted > 0) throw await refusedDocuments(deps.store, version, aborted, 'npx umzug up')
 }

@@ -104,9 +104,10 @@ async function* pagesOf(
   search: SearchClient,
   { reader, size, window }: { reader: string; size: number; window?: Window },
 ): AsyncGenerator<Numbered[]> {
+  const query = window && { range: { _seq_no: { gte: window.from, lt: window.upTo } } }
   let after: unknown[] | undefined
   for (;;) {
-    const hits = await hitsOf(search, { reader, size, sort: [{ _shard_doc: 'asc' }], after, window })
+    const hits = await hitsOf(search, { reader, size, sort: [{ _shard_doc: 'asc' }], after, query })
     if (hits.length > 0) yield hits.map(numbered)
     if (hits.length < size) return
     after = hits[hits.length - 1]!.sort
@@ -124,18 +125,27 @@ interface Hit {
   sort: unknown[]
 }
 
-interface Asked {
-  reader: string
-  size: number
-  sort: object[]
-  after?: unknown[] | undefined
-  window?: Window | undefined
+/** Keys and versions of some documents of an index, at random; sees what was written before the call. */
+export async function randomDocuments(search: SearchClient, name: string, size: number): Promise<Numbered[]> {
+  await refresh(search, name)
+  const query = { function_score: { query: { match_all: {} }, random_score: {} } }
+  return (await hitsOf(search, { index: name, size, query })).map(numbered)
 }
 
-async function hitsOf(search: SearchClient, { reader, size, sort, after, window }: Asked): Promise<Hit[]> {
+interface Asked {
+  /** A point in time, or else an index as it is. */
+  reader?: string
+  index?: string
+  size: number
+  sort?: object[]
+  after?: unknown[] | undefined
+  query?: object | undefined
+}
+
+async function hitsOf(search: SearchClient, { reader, index, size, sort, after, query }: Asked): Promise<Hit[]> {
   const { status, body } = await search.request<{ hits: { hits: Hit[] } }>({
     method: 'POST',
-    path: '/_search',
+    path: index === undefined ? '/_search' : `/${encodeURIComponent(index)}/_search`,
     // Half a list would leave keys unseen, so a failed shard fails the request.
     query: { allow_partial_search_results: false },
     body: {
@@ -143,10 +153,10 @@ async function hitsOf(search: SearchClient, { reader, size, sort, after, window 
       _source: false,
       version: true,
       track_total_hits: false,
-      pit: { id: reader, keep_alive: keepAlive },
-      sort,
-      ...(window ? { query: { range: { _seq_no: { gte: window.from, lt: window.upTo } } } } : {}),
-      ...(after ? { search_after: after } : {}),
+      ...(reader !== undefined && { pit: { id: reader, keep_alive: keepAlive } }),
+      ...(sort && { sort }),
+      ...(query && { query }),
+      ...(after && { search_after: after }),
     },
   })
   assertAnswer(status, body, 'to list documents')

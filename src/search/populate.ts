@@ -7,11 +7,11 @@
  * after its lease, and requests end before the lease does.
  * @module
  */
-import PQueue from 'p-queue'
 import { ElasticUmzugError } from '../errors.ts'
 import type { Source } from '../ports.ts'
 import { createThrottle, type LoadOptions } from './load.ts'
 import { fillRange, type PageDeps, type Populating } from './pages.ts'
+import { takeAll, type Taken } from './parallel.ts'
 import { createPressure } from './pressure.ts'
 import { createRegard } from './replicas.ts'
 import { claimRange, planRanges, rangeProgress } from './ranges.ts'
@@ -52,39 +52,19 @@ export async function populate(deps: PopulateDeps, options: PopulateOptions): Pr
   if (!options.join && (await rangeProgress(store, version.id)).ranges === 0) {
     await planRanges(store, version.id, parts === 1 ? [] : await source.split(store.db, parts))
   }
-  const failed = new AbortController()
   const throttle = createThrottle(clock, { ...load, workers })
-  const pressure = createPressure({ rows: throttle.rows, requests: workers, slowMs: deps.leaseMs * slowShare })
-  const run: Populating & { signal: AbortSignal } = {
+  const run: Populating = {
     ...options,
     throttle,
-    pressure,
+    pressure: createPressure({ rows: throttle.rows, requests: workers, slowMs: deps.leaseMs * slowShare }),
     regard: createRegard(
       deps,
       (lagMs) =>
         deps.emitter.emit('populate:replicas:lagging', { index: version.index, version: version.number, lagMs }),
     ),
-    signal: signal ? AbortSignal.any([signal, failed.signal]) : failed.signal,
     onPage: reporting(deps, options),
   }
-  const work = async () => {
-    for (let idle = 0; !run.signal.aborted;) {
-      const outcome = await fillNextRange(deps, run)
-      if (outcome === 'done') return
-      // Somebody else holds the last ranges: they end, or their lease does.
-      if (outcome === 'busy') await clock.sleep(Math.min(1_000, 50 * 2 ** idle++), run.signal)
-      else idle = 0
-    }
-  }
-  const failing = (error: unknown) => {
-    failed.abort()
-    throw error
-  }
-  // All end before the first fault is told: nothing may go on writing after this function.
-  const queue = new PQueue({ concurrency: workers })
-  const lanes = Array.from({ length: workers }, () => queue.add(() => work().catch(failing)))
-  const ended = await Promise.allSettled(lanes)
-  for (const each of ended) if (each.status === 'rejected') throw each.reason
+  await takeAll({ clock, workers, signal }, (signal) => fillNextRange(deps, { ...run, signal }))
   if (signal?.aborted) throw stopped(version)
 }
 
@@ -95,7 +75,7 @@ export function stopped(version: Version): ElasticUmzugError {
   })
 }
 
-async function fillNextRange(deps: PopulateDeps, options: Populating): Promise<'done' | 'busy' | 'filled'> {
+async function fillNextRange(deps: PopulateDeps, options: Populating): Promise<Taken> {
   const { store } = deps
   const token = crypto.randomUUID()
   const range = await claimRange(store, options.version.id, token, deps.leaseMs)
@@ -104,7 +84,7 @@ async function fillNextRange(deps: PopulateDeps, options: Populating): Promise<'
     return ranges === done ? 'done' : 'busy'
   }
   await fillRange(deps, options, range, token)
-  return 'filled'
+  return 'worked'
 }
 
 // What others have written is looked at now and then: to ask after every page would cost as much as storing it.

@@ -6,7 +6,6 @@
  * are not held up, and stopping it stops it.
  * @module
  */
-import { ElasticUmzugError } from '../errors.ts'
 import type { Queryable } from '../ports.ts'
 import type { Action } from '../store/actions.ts'
 import { drawNumber } from './clock.ts'
@@ -15,9 +14,11 @@ import { documentVersions } from './keys.ts'
 import type { LifecycleDeps } from './lifecycle.ts'
 import { createThrottle } from './load.ts'
 import { keysOf } from './refresh-keys.ts'
+import { refusedDocuments } from './refused.ts'
 import { interrupted, type RefreshState, type Rows, storable } from './refresh-state.ts'
 import { settledMoment } from './since.ts'
-import { abortedKeys, retryAborted, type Version } from './versions.ts'
+import { momentNow } from './suspicions.ts'
+import { retryAborted, type Version } from './versions.ts'
 
 /** What refreshing needs. */
 export interface RefreshDeps extends LifecycleDeps {
@@ -55,7 +56,7 @@ export async function refreshVersion(
   options: RefreshOptions,
 ): Promise<void> {
   const { store } = deps
-  const began = await now(store.db)
+  const began = await momentNow(store)
   const state = await begin(deps, action, version, options)
   await retryAborted(store, version.id, deps.maxAttempts)
   const flow = createFlow(deps, action, version, state, options.expected)
@@ -105,10 +106,6 @@ async function begin(
 
 function stored(state: RefreshState): object {
   return { ...state, rows: storable(state.rows) }
-}
-
-async function now(db: Queryable): Promise<string> {
-  return (await db.query<{ at: string }>(`SELECT to_json(clock_timestamp()) #>> '{}' AS at`))[0]!.at
 }
 
 /** Keys on their way through the queue. */
@@ -201,13 +198,5 @@ async function assertWritten(
   if (failed === 0) return deps.onLine(`${version.physical}: ${aborted} documents were aborted before`)
   action.count('failed', failed)
   action.count('documents', -failed)
-  const first = (await abortedKeys(store, version.id)).map(({ key, reason }) => `\n  ${key}: ${reason}`).join('')
-  throw new ElasticUmzugError(
-    'DOCUMENT_REFUSED',
-    `${version.physical} lacks ${failed} documents that were refused:${first}`,
-    {
-      next:
-        `correct the rows, or the mappings or the source of index "${version.index}", then: npx umzug es:update ${version.index}`,
-    },
-  )
+  throw await refusedDocuments(store, version, failed, `npx umzug es:update ${version.index}`)
 }

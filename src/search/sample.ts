@@ -2,11 +2,8 @@
  * Compares a part of a version with its source: about as many rows as were asked for, and as many documents, at random.
  * @module
  */
-import type { SearchClient } from '../ports.ts'
-import { assertAnswer } from './bulk.ts'
 import { type Comparison, confirmed, type Difference, differingOfPage, rowless } from './compare.ts'
-import type { Numbered } from './keys.ts'
-import { refresh } from './physical.ts'
+import { randomDocuments } from './keys.ts'
 
 /** What a sample showed. */
 export interface Sampled {
@@ -58,22 +55,4 @@ function chosen<T>(all: readonly T[], number: number): T[] {
     taken.push(...left.splice(Math.floor(Math.random() * left.length), 1))
   }
   return taken
-}
-
-async function randomDocuments(search: SearchClient, name: string, size: number): Promise<Numbered[]> {
-  await refresh(search, name)
-  const { status, body } = await search.request<{ hits: { hits: { _id: string; _version: number }[] } }>({
-    method: 'POST',
-    path: `/${encodeURIComponent(name)}/_search`,
-    query: { allow_partial_search_results: false },
-    body: {
-      size,
-      _source: false,
-      version: true,
-      track_total_hits: false,
-      query: { function_score: { query: { match_all: {} }, random_score: {} } },
-    },
-  })
-  assertAnswer(status, body, `to list documents of ${name}`)
-  return body.hits.hits.map(({ _id: key, _version: version }) => ({ key, version }))
 }

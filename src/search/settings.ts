@@ -48,6 +48,9 @@ const loading: Settings = {
   'translog.durability': 'async',
 }
 
+/** Names of the settings that a version has only while it is loaded. */
+export const loadingNames: readonly string[] = Object.keys(loading)
+
 /** Whether the documents of a version go through ingest pipelines. */
 export function isPiped({ definition }: Pick<Version, 'definition'>): boolean {
   return pipelinesOf(definition).length > 0
@@ -94,7 +97,7 @@ export async function endLoading(search: SearchClient, version: Version): Promis
 
 async function wantedSettings(search: SearchClient, version: Version): Promise<Settings> {
   const wanted = { ...await templateSettings(search, version), ...flatSettings(version.definition) }
-  return Object.fromEntries(Object.keys(loading).map((name) => [name, wanted[name] ?? null]))
+  return Object.fromEntries(loadingNames.map((name) => [name, wanted[name] ?? null]))
 }
 
 // Null would be the default of Elasticsearch, not of the cluster's templates for indexes of this name.

@@ -81,7 +81,7 @@ export async function sinceNoted({ db, table }: Store, prefix: string): Promise<
   return row!.ms ?? undefined
 }
 
-/** A moment on the database's clock, for `clearSuspicions`. */
+/** A moment on the database's clock, which is that of its rows. */
 export async function momentNow({ db }: Store): Promise<string> {
   return (await db.query<{ now: string }>(`SELECT to_json(clock_timestamp()) #>> '{}' AS now`))[0]!.now
 }

@@ -96,7 +96,7 @@ function contradict(what: string): never {
 
 // `name`, `name@N` or a physical name of this prefix. Throws `VERSION_UNKNOWN`, and `COMMAND_INVALID` where it stands for two.
 async function namedBy(deps: TargetDeps, versions: readonly Version[], name: string): Promise<Named> {
-  const version = versions.find((each) => each.physical === name || `${each.index}@${each.number}` === name)
+  const version = versions.find((each) => isNamed(each, name))
   const isIndex = versions.some((each) => each.index === name)
   if (version && isIndex) throw ambiguous(version, name)
   if (version) return { index: version.index, version }
@@ -139,6 +139,11 @@ function ofNamed(versions: readonly Version[], name: string): readonly Version[]
   const index = name.replace(/[@-]\d+$/, '')
   const own = versions.filter((each) => each.index === index || `${each.prefix}${each.index}` === index)
   return own.length > 0 ? own : versions
+}
+
+/** Whether a name stands for exactly this version: `name@N`, or its physical name. */
+export function isNamed({ index, number, physical }: Version, name: string): boolean {
+  return physical === name || `${index}@${number}` === name
 }
 
 /** The error for a name that stands for no version. */
