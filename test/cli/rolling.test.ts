@@ -19,7 +19,7 @@ describe('a rolling deploy', function () {
   let newest: App
 
   before(async () => {
-    library = await createLibrary({}, { ROWS: rows, KEEP_UP_TO: rows, LEASE_MS: 1_500, PAUSE_MS: 10 })
+    library = await createLibrary({}, { ROWS: rows, KEEP_UP_TO: rows, LEASE_MS: 1_500, PAUSE_MS: 10, KEEP_RETIRED: 1 })
     byAlias = await read(library, `${library.prefix}books`)
   })
   after(() => library.drop())
