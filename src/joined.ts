@@ -3,10 +3,11 @@
  * @module
  */
 import { ElasticUmzugError } from './errors.ts'
+import { eachOf } from './commands/change.ts'
 import type { CommandOptions } from './commands/base.ts'
 import type { Status, StatusOptions } from './commands/status.ts'
 import type { UpOptions } from './commands/up.ts'
-import { inTurn, type JoinedPart } from './joined/owners.ts'
+import type { JoinedPart } from './joined/owners.ts'
 import { joinQueues } from './joined/queue.ts'
 import { joinVersions } from './joined/versions.ts'
 import type { ElasticUmzug } from './plugin.ts'
@@ -33,12 +34,12 @@ export function joinPlugins(parts: readonly JoinedPart[]): ElasticUmzug {
       const offs = plugins.map((each) => each.on(name, listener))
       return () => offs.forEach((off) => off())
     },
-    start: async () => void await inTurn(plugins, (each) => each.start()),
+    start: async () => void await eachOf(plugins, (each) => each.start()),
     stop: async () => void await Promise.all(plugins.map((each) => each.stop())),
     settled: async (options) => void await Promise.all(plugins.map((each) => each.settled(options))),
     async up(options = {}) {
       assertUnnamed(parts, options)
-      const results = await inTurn(parts, ({ name, plugin }) => plugin.up(told(name, options)))
+      const results = await eachOf(parts, ({ name, plugin }) => plugin.up(told(name, options)))
       return {
         migrations: results.flatMap((each) => each.migrations),
         indexes: results.flatMap((each) => each.indexes),
@@ -46,10 +47,10 @@ export function joinPlugins(parts: readonly JoinedPart[]): ElasticUmzug {
     },
     async planUp(options = {}) {
       assertUnnamed(parts, options)
-      return (await inTurn(parts, async ({ name, plugin }) => named(name, await plugin.planUp(options)))).flat()
+      return (await eachOf(parts, async ({ name, plugin }) => named(name, await plugin.planUp(options)))).flat()
     },
     async plan() {
-      const plans = await inTurn(parts, async ({ name, plugin }) => ({ name, plan: await plugin.plan() }))
+      const plans = await eachOf(parts, async ({ name, plugin }) => ({ name, plan: await plugin.plan() }))
       return {
         todo: plans.some((each) => each.plan.todo),
         sections: plans.flatMap(({ name, plan }) =>
@@ -60,7 +61,7 @@ export function joinPlugins(parts: readonly JoinedPart[]): ElasticUmzug {
     down: () => Promise.reject(ambiguous(parts, 'Which database is reverted is not said.')),
     planDown: () => Promise.reject(ambiguous(parts, 'Which database is reverted is not said.')),
     status: async (options?: StatusOptions) =>
-      joinStatus(await inTurn(parts, async ({ name, plugin }) => ({ name, status: await plugin.status(options) }))),
+      joinStatus(await eachOf(parts, async ({ name, plugin }) => ({ name, status: await plugin.status(options) }))),
     log: (options) => joinLog(parts, options),
     async logOf(id) {
       const [name, number] = id.includes('/') ? id.split('/') : [parts[0]!.name, id]
@@ -124,7 +125,7 @@ function joinStatus(all: readonly { name: string; status: Status }[]): Status {
 
 async function joinLog(parts: readonly JoinedPart[], options?: number | LogFilter): Promise<ActionRow[]> {
   const limit = (typeof options === 'number' ? options : options?.limit) ?? 50
-  const all = await inTurn(
+  const all = await eachOf(
     parts,
     async ({ name, plugin }) => (await plugin.log(options)).map((each) => withDatabase(name, each)),
   )

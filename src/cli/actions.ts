@@ -20,6 +20,8 @@ export interface Given {
   number(name: string): number | undefined
   /** Values of an option that takes a text and may be given again and again. */
   texts(name: string): readonly string[]
+  /** The value of such an option that may be given once. Throws `COMMAND_INVALID`. */
+  text(name: string): string | undefined
 }
 
 /** How a command is described. */
@@ -84,6 +86,15 @@ class Action extends CommandLineAction {
       flag: (name) => this.#flags.get(name)?.value ?? false,
       number: (name) => this.#numbers.get(name)?.value,
       texts: (name) => this.#texts.get(name)?.values ?? [],
+      text: (name) => this.#text(name),
+    })
+  }
+
+  #text(name: string): string | undefined {
+    const { values = [] } = this.#texts.get(name) ?? {}
+    if (values.length < 2) return values[0]
+    throw new ElasticUmzugError('COMMAND_INVALID', `${name} was given more than once.`, {
+      next: `npx umzug ${this.actionName} --help`,
     })
   }
 }

@@ -3,9 +3,10 @@
  * @module
  */
 import type { CommandLineAction } from '@rushstack/ts-command-line'
+import { counted } from '../commands/words.ts'
 import { defineAction, targetFlags, targetsOf } from './actions.ts'
 import { confirm, confirmFlags, teller } from './confirm.ts'
-import { counted, shown } from './drop.ts'
+import { shown } from './drop.ts'
 import { prefixGiven, prefixText } from './list.ts'
 import type { Session } from './session.ts'
 
@@ -31,7 +32,7 @@ export function clearAction(session: Session): CommandLineAction {
       const options = { ...targetsOf(given), force, prefix, onLine, signal }
       let done = await versions.clear(given.names, { ...options, dryRun: true })
       if (!given.flag('--dry-run') && done.length > 0) {
-        await confirm(session, given, `Delete all documents of ${counted(done.length, 'version', 'versions')}?`)
+        await confirm(session, given, `Delete all documents of ${counted(done.length, 'version')}?`)
         const names = done.map((each) => `${each.index}@${each.number}`)
         done = await versions.clear(names, { force, prefix, onLine, signal })
       } else if (done.length === 0) onLine('there is nothing to clear')

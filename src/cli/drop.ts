@@ -5,6 +5,7 @@
 import type { CommandLineAction } from '@rushstack/ts-command-line'
 import { ElasticUmzugError } from '../errors.ts'
 import type { IndexCommands } from '../commands/indexes.ts'
+import { counted } from '../commands/words.ts'
 import type { Version } from '../search/versions.ts'
 import { defineAction, type Given, targetFlags, targetsOf } from './actions.ts'
 import { confirm, confirmFlags, teller } from './confirm.ts'
@@ -49,7 +50,7 @@ async function drop(session: Session, given: Given, versions: IndexCommands): Pr
   }
   const planned = await versions.drop(given.names, { ...options, dryRun: true })
   if (given.flag('--dry-run')) return planned
-  if (planned.length > 0) await confirm(session, given, `Drop ${counted(planned.length, 'version', 'versions')}?`)
+  if (planned.length > 0) await confirm(session, given, `Drop ${counted(planned.length, 'version')}?`)
   // What was shown, and nothing that came meanwhile; where there is nothing, what an earlier run has left.
   const { force, prefix, onLine, signal } = options
   const names = planned.length > 0 ? planned.map((each) => `${each.index}@${each.number}`) : given.names
@@ -74,9 +75,4 @@ async function dropForeign(session: Session, given: Given, versions: IndexComman
 /** A version as a command prints it in JSON. */
 export function shown({ index, number, physical, state }: Version): object {
   return { index, number, physical, state }
-}
-
-/** `1 version`, `2 versions`. */
-export function counted(count: number, one: string, many: string): string {
-  return `${count} ${count === 1 ? one : many}`
 }

@@ -67,6 +67,7 @@ const heads = [
   'definition',
   'code',
   'tag',
+  'created',
 ]
 
 function versionTable(versions: readonly VersionStatus[], uncreated: readonly Uncreated[]): string[] {
@@ -94,7 +95,7 @@ function versionTable(versions: readonly VersionStatus[], uncreated: readonly Un
     null,
     null,
   ])
-  return table([...heads, 'created'], [...rows, ...open])
+  return table(heads, [...rows, ...open])
 }
 
 function droppedTable(versions: readonly VersionStatus[]): string[] {

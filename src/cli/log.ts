@@ -57,19 +57,14 @@ export function logAction({ open, print, runtime, signal }: Session): CommandLin
 
 const states: readonly string[] = ['queued', 'in_progress', 'complete', 'aborted', 'interrupted']
 
-function filterOf({ texts, number }: Given): LogFilter {
-  const one = (name: string) => {
-    const values = texts(name)
-    if (values.length > 1) throw invalid(`${name} was given more than once`)
-    return values[0]
-  }
-  const status = one('--status')
+function filterOf({ text, number }: Given): LogFilter {
+  const status = text('--status')
   if (status !== undefined && !states.includes(status)) {
     throw invalid(`--status is ${status}, which is none of ${states.join(', ')}`)
   }
   return {
     limit: number('--limit') ?? defaultLimit,
-    ...defined({ command: one('--command'), index: one('--index'), since: one('--since') }),
+    ...defined({ command: text('--command'), index: text('--index'), since: text('--since') }),
     ...(status !== undefined && { status: status as ActionRow['state'] }),
   }
 }

@@ -10,6 +10,7 @@ import type {
 import { ElasticUmzugError } from '../errors.ts'
 import type { MigrateDownOptions, MigrateUpOptions } from '../commands/up.ts'
 import { CreateAction, DownAction, type Runner, templateParameter, UpAction } from '../migrations/runner.ts'
+import { counted } from '../commands/words.ts'
 import { followProgress } from './progress.ts'
 import type { Session } from './session.ts'
 
@@ -139,8 +140,4 @@ function describe(action: CommandLineAction, text: string): void {
 
 function flag(action: CommandLineAction, parameterLongName: string, description: string): CommandLineFlagParameter {
   return action.defineFlagParameter({ parameterLongName, description })
-}
-
-function counted(count: number, one: string, many: string = `${one}s`): string {
-  return `${count} ${count === 1 ? one : many}`
 }

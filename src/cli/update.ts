@@ -3,7 +3,8 @@
  * @module
  */
 import type { CommandLineAction } from '@rushstack/ts-command-line'
-import { ElasticUmzugError, messageOf } from '../errors.ts'
+import { messageOf } from '../errors.ts'
+import { invalid } from '../commands/choice.ts'
 import type { UpdateOptions } from '../commands/update.ts'
 import { defineAction, dryRun, type Given, targetFlags, targetsOf } from './actions.ts'
 import { startHelpers } from './helpers.ts'
@@ -65,8 +66,8 @@ export function updateAction({ open, print, runtime, signal }: Session): Command
 }
 
 function optionsOf(given: Given): UpdateOptions {
-  const { flag, number } = given
-  const [since, where] = [one(given, '--since'), one(given, '--where')]
+  const { flag, number, text } = given
+  const [since, where] = [text('--since'), text('--where')]
   const [batchSize, rate] = [number('--batch-size'), number('--rate')]
   const ids = given.texts('--ids').flatMap(keysIn)
   return {
@@ -84,12 +85,6 @@ function optionsOf(given: Given): UpdateOptions {
   }
 }
 
-function one({ texts }: Given, name: string): string | undefined {
-  const values = texts(name)
-  if (values.length > 1) throw invalid(`${name} was given more than once`)
-  return values[0]
-}
-
 function parsed(where: string): unknown {
   try {
     return JSON.parse(where)
@@ -101,8 +96,4 @@ function parsed(where: string): unknown {
 /** Keys in a list with commas: `1,2` are two, `a\,b` is one, and `a\\b` one with a backslash. */
 export function keysIn(list: string): string[] {
   return (list.match(/(?:\\.|[^,\\]|\\$)+/g) ?? []).map((each) => each.replaceAll(/\\([,\\])/g, '$1'))
-}
-
-function invalid(what: string, next: string = 'npx umzug es:update --help'): ElasticUmzugError {
-  return new ElasticUmzugError('COMMAND_INVALID', `${what}.`, { next })
 }

@@ -5,8 +5,11 @@
 import type { Definition } from '../search/definition.ts'
 import { definitionOf, type LifecycleDeps, mendActive } from '../search/lifecycle.ts'
 import { checkCluster } from '../search/physical.ts'
+import type { TargetOptions } from '../search/targets.ts'
+import type { Version } from '../search/versions.ts'
 import { checkSchema } from '../store/schema.ts'
 import type { Base, CommandOptions, Run, RunOptions } from './base.ts'
+import type { PrefixOption } from './prefix.ts'
 
 /** Options of the commands that change something. */
 export interface ChangeOptions extends CommandOptions {
@@ -55,4 +58,30 @@ export async function eachOf<In, Out>(all: readonly In[], work: (each: In) => Pr
   const results: Out[] = []
   for (const each of all) results.push(await work(each))
   return results
+}
+
+/** Does the work for each version: for one within the command itself, for several each as a recorded part of it. */
+export async function eachAsPart<T>(
+  run: Run,
+  action: string,
+  versions: readonly Version[],
+  work: (part: Run, version: Version) => Promise<T>,
+): Promise<T[]> {
+  const isOne = versions.length === 1
+  return await eachOf(
+    versions,
+    (each) => isOne ? work(run, each) : run.part({ action, target: each.physical }, (part) => work(part, each)),
+  )
+}
+
+/** Options that choose versions. */
+type Choosing = TargetOptions & PrefixOption & { force?: boolean }
+
+/** What is recorded of a command that was given a choice of versions. */
+export function recordedChoice(
+  found: readonly Version[],
+  { force, older, newer, latest, all, allActive, prefix }: Choosing,
+): Pick<RunOptions, 'target' | 'options'> {
+  const target = found.map((each) => each.physical).join(' ') || null
+  return { target, options: { force, older, newer, latest, all, allActive, prefix } }
 }

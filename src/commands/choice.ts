@@ -58,7 +58,8 @@ export function assertDate(given: string | Date): string {
   return new Date(at).toISOString()
 }
 
-function invalid(what: string, next: string = 'npx umzug es:update --help'): ElasticUmzugError {
+/** The error for options of an update that cannot be meant. */
+export function invalid(what: string, next: string = 'npx umzug es:update --help'): ElasticUmzugError {
   return new ElasticUmzugError('COMMAND_INVALID', `${what}.`, { next })
 }
 

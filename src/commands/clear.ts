@@ -6,11 +6,11 @@ import { ElasticUmzugError } from '../errors.ts'
 import { clearVersion } from '../search/clear.ts'
 import { mendActive } from '../search/lifecycle.ts'
 import { checkCluster } from '../search/physical.ts'
-import { findTargets, type TargetOptions } from '../search/targets.ts'
+import { assertChosen, findTargets, type TargetOptions } from '../search/targets.ts'
 import { readAlias, readVersion, type Version } from '../search/versions.ts'
 import { checkSchema } from '../store/schema.ts'
 import type { Base, Run } from './base.ts'
-import { type ChangeOptions, eachOf } from './change.ts'
+import { type ChangeOptions, eachAsPart, recordedChoice } from './change.ts'
 import { dropDeps } from './finish-drops.ts'
 import { prefixOf, type PrefixOption } from './prefix.ts'
 
@@ -28,7 +28,10 @@ export async function clearVersions(
   options: ClearVersionsOptions,
 ): Promise<Version[]> {
   await checkSchema(base.store)
-  assertChosen(names, options)
+  assertChosen(names, options, {
+    what: 'clear',
+    next: 'npx umzug es:list shows them; npx umzug es:clear NAME@N clears one',
+  })
   const prefix = await prefixOf(base, options.prefix)
   const find = () => findCleared(base, prefix, names, options)
   const found = await find()
@@ -41,22 +44,10 @@ export async function clearVersions(
     await mendActive({ ...base.lifecycle(run), prefix })
     const versions = await find()
     if (versions.length === 0) run.say('there is nothing to clear')
-    const isOne = versions.length === 1
-    return await eachOf(
-      versions,
-      (each) =>
-        isOne
-          ? clear(base, run, each)
-          : run.part({ action: 'es:clear', target: each.physical }, (part) => clear(base, part, each)),
-    )
+    return await eachAsPart(run, 'es:clear', versions, (part, each) => clear(base, part, each))
   }
   if (within) return await work(within)
-  const { force, older, newer, latest, all, allActive } = options
-  return await base.run('es:clear', {
-    ...options,
-    target: found.map((each) => each.physical).join(' ') || null,
-    options: { force, older, newer, latest, all, allActive, prefix: options.prefix },
-  }, work)
+  return await base.run('es:clear', { ...options, ...recordedChoice(found, options) }, work)
 }
 
 async function clear(base: Base, run: Run, version: Version): Promise<Version> {
@@ -77,13 +68,6 @@ function describeClear({ physical, state }: Version): string {
     ? ': its readers find nothing'
     : ', and it would be created again, to be filled anew'
   return `${physical}: ${state}, all its documents would be deleted${readers}`
-}
-
-function assertChosen(names: readonly string[], { all, allActive }: ClearVersionsOptions): void {
-  if (names.length > 0 || all || allActive) return
-  throw new ElasticUmzugError('COMMAND_INVALID', 'It was not said which versions to clear.', {
-    next: 'npx umzug es:list shows them; npx umzug es:clear NAME@N clears one',
-  })
 }
 
 async function findCleared(

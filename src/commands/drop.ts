@@ -9,7 +9,7 @@ import { checkCluster } from '../search/physical.ts'
 import { readAlias, readVersion, type Version } from '../search/versions.ts'
 import { checkSchema } from '../store/schema.ts'
 import type { Base, Run } from './base.ts'
-import { type ChangeOptions, eachOf } from './change.ts'
+import { type ChangeOptions, eachAsPart, eachOf, recordedChoice } from './change.ts'
 import { dropDeps } from './finish-drops.ts'
 import { prefixOf, type PrefixOption } from './prefix.ts'
 
@@ -40,12 +40,7 @@ export async function dropVersions(
     return await eachOf(dropped, (each) => readVersion(base.store, each.id))
   }
   if (within) return await work(within)
-  const { force, older, newer, latest, all, allActive } = options
-  return await base.run('es:drop', {
-    ...options,
-    target: found.map((each) => each.physical).join(' ') || null,
-    options: { force, older, newer, latest, all, allActive, prefix: options.prefix },
-  }, work)
+  return await base.run('es:drop', { ...options, ...recordedChoice(found, options) }, work)
 }
 
 /** What dropping a version means, in a line. */
@@ -64,14 +59,10 @@ async function mark({ store, onLine }: DropDeps, versions: Version[], force: boo
 
 // Also those that a killed run or an activation has left.
 async function removeAll(deps: DropDeps, run: Run): Promise<void> {
-  const waiting = await unremovedVersions(deps)
-  if (waiting.length === 1) return await awaitRemoved(deps, waiting[0]!)
-  await eachOf(
-    waiting,
-    (each) =>
-      run.part(
-        { action: 'es:drop', target: each.physical },
-        (part) => awaitRemoved({ ...deps, onLine: part.say, signal: part.signal }, each),
-      ),
+  await eachAsPart(
+    run,
+    'es:drop',
+    await unremovedVersions(deps),
+    (part, each) => awaitRemoved({ ...deps, onLine: part.say, signal: part.signal }, each),
   )
 }

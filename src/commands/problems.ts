@@ -3,6 +3,7 @@
  * @module
  */
 import type { ServedVersion, Status } from './status.ts'
+import { counted } from './words.ts'
 
 /** Something that is wrong. */
 export interface Problem {
@@ -192,8 +193,4 @@ function notActive(index: string, versions: readonly ServedVersion[]): Found {
 
 function seconds(ms: number): string {
   return `${Math.round(ms / 1_000)} s`
-}
-
-function counted(count: number, one: string, many: string): string {
-  return `${count} ${count === 1 ? one : many}`
 }

@@ -2,6 +2,7 @@
  * Which of several databases something is about.
  * @module
  */
+import { eachOf } from '../commands/change.ts'
 import type { IndexCommands } from '../commands/indexes.ts'
 import type { ElasticUmzug } from '../plugin.ts'
 
@@ -18,13 +19,6 @@ export interface Chosen {
   names: readonly string[]
 }
 
-/** One after another: what the first one refuses is not begun in the next. */
-export async function inTurn<In, Out>(all: readonly In[], work: (each: In) => Promise<Out>): Promise<Out[]> {
-  const results: Out[] = []
-  for (const each of all) results.push(await work(each))
-  return results
-}
-
 /** All of them; a database without indexes has none to speak of, unless none has any. */
 export function everyOne(parts: readonly JoinedPart[], command: keyof IndexCommands): Chosen[] {
   const defining = parts.filter((each) => each.indexes.length > 0)
@@ -34,7 +28,7 @@ export function everyOne(parts: readonly JoinedPart[], command: keyof IndexComma
 
 /** The databases that some names are about, each with its names. */
 export async function byOwner(parts: readonly JoinedPart[], names: readonly string[]): Promise<Chosen[]> {
-  const owned = await inTurn(names, async (name) => ({ name, part: await ownerOf(parts, name) }))
+  const owned = await eachOf(names, async (name) => ({ name, part: await ownerOf(parts, name) }))
   return parts.map((part) => ({ part, names: owned.filter((each) => each.part === part).map((each) => each.name) }))
     .filter((each) => each.names.length > 0)
 }

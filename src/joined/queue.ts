@@ -2,22 +2,23 @@
  * The queues of several databases as one.
  * @module
  */
+import { eachOf } from '../commands/change.ts'
 import type { QueueSelection } from '../commands/aborted.ts'
 import type { QueueCommands } from '../commands/queue.ts'
-import { byOwner, inTurn, type JoinedPart } from './owners.ts'
+import { byOwner, type JoinedPart } from './owners.ts'
 
 /** Joins them: each database gets the names and the keys that are its own. */
 export function joinQueues(parts: readonly JoinedPart[]): QueueCommands {
   return {
     status: async (options = {}) =>
-      (await inTurn(await named(parts, options), ({ part, own }) => part.plugin.queue.status({ ...options, ...own })))
+      (await eachOf(await named(parts, options), ({ part, own }) => part.plugin.queue.status({ ...options, ...own })))
         .flat(),
     work: (signal, onStart) => workAll(parts, signal, onStart),
     retry: async (options = {}) =>
-      (await inTurn(await having(parts, options), ({ part, own }) => part.plugin.queue.retry({ ...options, ...own })))
+      (await eachOf(await having(parts, options), ({ part, own }) => part.plugin.queue.retry({ ...options, ...own })))
         .flat(),
     clear: async (options) =>
-      (await inTurn(await having(parts, options), ({ part, own }) => part.plugin.queue.clear({ ...options, ...own })))
+      (await eachOf(await having(parts, options), ({ part, own }) => part.plugin.queue.clear({ ...options, ...own })))
         .flat(),
   }
 }
@@ -50,8 +51,8 @@ async function having(parts: readonly JoinedPart[], selection: QueueSelection): 
   const filter = reason === undefined ? {} : { reason }
   const isThere = async ({ part, own }: Share, keys: readonly string[]) =>
     (await part.plugin.queue.status({ ...own, ...filter, keys, aborted: true })).length > 0
-  const found = await inTurn(shares, async (share) => {
-    const there = await inTurn(keys, async (key) => ({ key, is: await isThere(share, [key]) }))
+  const found = await eachOf(shares, async (share) => {
+    const there = await eachOf(keys, async (key) => ({ key, is: await isThere(share, [key]) }))
     const own = there.filter((each) => each.is).map((each) => each.key)
     return { share, own, has: keys.length > 0 ? own.length > 0 : await isThere(share, []) }
   })

@@ -2,11 +2,12 @@
  * The index versions of several databases as those of one.
  * @module
  */
+import { eachOf } from '../commands/change.ts'
 import type { CommandOptions } from '../commands/base.ts'
 import type { IndexCommands } from '../commands/indexes.ts'
 import type { Verified } from '../commands/verify.ts'
 import { ElasticUmzugError, isOwnError } from '../errors.ts'
-import { byOwner, type Chosen, everyOne, inTurn, type JoinedPart, ownerOf } from './owners.ts'
+import { byOwner, type Chosen, everyOne, type JoinedPart, ownerOf } from './owners.ts'
 
 type Command = (names?: readonly string[], options?: CommandOptions) => Promise<unknown[]>
 
@@ -18,7 +19,7 @@ export function joinVersions(parts: readonly JoinedPart[]): IndexCommands {
   const joined = commands.map((command): [string, Command] => [
     command,
     async (names = [], options) => {
-      const done = await inTurn(
+      const done = await eachOf(
         await chosen(command, names),
         ({ part, names }) => (part.plugin.versions[command] as Command)(names, options),
       )
@@ -35,7 +36,7 @@ export function joinVersions(parts: readonly JoinedPart[]): IndexCommands {
     },
     // To each database the indexes of the others are foreign.
     async listForeign() {
-      const [first, ...others] = await inTurn(parts, ({ plugin }) => plugin.versions.listForeign())
+      const [first, ...others] = await eachOf(parts, ({ plugin }) => plugin.versions.listForeign())
       return first!.filter(({ name }) => others.every((foreign) => foreign.some((each) => each.name === name)))
     },
     verify: async (names = [], options) => await verifyAll(await chosen('verify', names), options),
@@ -48,7 +49,7 @@ async function verifyAll(
   options: Parameters<IndexCommands['verify']>[1],
 ): Promise<Verified[]> {
   const failed: ElasticUmzugError[] = []
-  const results = await inTurn(chosen, async ({ part, names }) => {
+  const results = await eachOf(chosen, async ({ part, names }) => {
     try {
       return await part.plugin.versions.verify(names, options)
     } catch (error) {

@@ -3,7 +3,15 @@
  * @module
  */
 import { ElasticUmzugError } from '../errors.ts'
-import { assertTargets, chooseTargets, chooseWhole, isNamed, type TargetDeps, type TargetOptions } from './targets.ts'
+import {
+  assertChosen,
+  assertTargets,
+  chooseTargets,
+  chooseWhole,
+  isNamed,
+  type TargetDeps,
+  type TargetOptions,
+} from './targets.ts'
 import { listDropped, listVersions, readAlias, type Version } from './versions.ts'
 
 /** Which versions to drop. */
@@ -23,7 +31,11 @@ export async function findDrops(
   options: DropTargets,
 ): Promise<Version[]> {
   assertTargets(given, options)
-  assertChosen(given, options)
+  assertChosen(given, options, {
+    what: 'drop',
+    next:
+      'npx umzug es:list shows them; npx umzug es:drop NAME@N drops one, npx umzug es:drop NAME --older all before the active one',
+  })
   const versions = await listVersions(deps.store, deps.prefix)
   const names = await withoutDropped(deps, versions, given)
   if (given.length > 0 && names.length === 0) return []
@@ -34,14 +46,6 @@ export async function findDrops(
   const drops = isRelative ? chosen.filter((each) => each.state !== 'active') : chosen
   if (!options.force) assertNotActive(drops)
   return drops
-}
-
-function assertChosen(names: readonly string[], { all, allActive }: DropTargets): void {
-  if (names.length > 0 || all || allActive) return
-  throw new ElasticUmzugError('COMMAND_INVALID', 'It was not said which versions to drop.', {
-    next:
-      'npx umzug es:list shows them; npx umzug es:drop NAME@N drops one, npx umzug es:drop NAME --older all before the active one',
-  })
 }
 
 // The same command again, after it was killed or has ended, finds its versions dropped.

@@ -122,7 +122,7 @@ interface Node {
 }
 
 /** Names in one path: a line of a request may have 4,096 bytes, a name 255. */
-const namesAtOnce = 12
+export const namesAtOnce: number = 12
 
 /** Ids of those of some indexes that there are, by name: an index that was made anew has another one. */
 export async function readIndexes(search: SearchClient, names: readonly string[]): Promise<Record<string, string>> {

@@ -73,6 +73,16 @@ export async function chooseWhole(
   return versions.filter((each) => exact.includes(each) || names.filter(isWhole).includes(each.index))
 }
 
+/** Throws `COMMAND_INVALID` where neither names nor options say which versions; `what` is done to them. */
+export function assertChosen(
+  names: readonly string[],
+  { all, allActive }: TargetOptions,
+  { what, next }: { what: string; next: string },
+): void {
+  if (names.length > 0 || all || allActive) return
+  throw new ElasticUmzugError('COMMAND_INVALID', `It was not said which versions to ${what}.`, { next })
+}
+
 /** Throws `COMMAND_INVALID` for options that contradict each other or the names. */
 export function assertTargets(names: readonly string[], options: TargetOptions): void {
   const everything = [options.all && '--all', options.allActive && '--all-active'].filter(Boolean)

@@ -5,6 +5,7 @@
 import { removeTriggers } from '../capture/install.ts'
 import type { Clock, Db, SearchClient } from '../ports.ts'
 import { assertAnswer } from '../search/bulk.ts'
+import { namesAtOnce } from '../search/marker-search.ts'
 import { quoteName } from '../sql.ts'
 import { openStore } from '../store/store.ts'
 import { prefixStart, type SuiteNames, suiteOfName } from './names.ts'
@@ -54,9 +55,6 @@ async function listTemplates(search: SearchClient, prefix: string): Promise<stri
   assertAnswer(status, body, 'to list the index templates of tests')
   return (body.index_templates ?? []).map((each) => each.name)
 }
-
-/** Names in one path: a line of a request may have 4,096 bytes, a name 255. */
-const namesAtOnce = 12
 
 /** Deletes them, with their aliases. What is gone already is passed over. */
 export async function removeFromCluster(search: SearchClient, suites: readonly InCluster[]): Promise<void> {
