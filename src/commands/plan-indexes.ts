@@ -5,7 +5,7 @@
 import type { Definition } from '../search/definition.ts'
 import { type Cost, costOf } from '../search/estimate.ts'
 import { versionOf } from '../search/lifecycle.ts'
-import { listSuspicions } from '../search/suspicions.ts'
+import { suspicionOf } from '../search/suspicions.ts'
 import { abortedKeys, isNewestOf, listVersions, type Version, type VersionState } from '../search/versions.ts'
 import type { Base } from './base.ts'
 import { eachOf } from './change.ts'
@@ -74,7 +74,7 @@ function doneSteps(state: VersionState | undefined): Step[] {
 
 async function blocks({ store }: Base, version: Version, definition: Definition): Promise<string[]> {
   const { physical } = version
-  const suspicion = (await listSuspicions(store)).find((each) => each.versions.includes(physical))
+  const suspicion = await suspicionOf(store, physical)
   const [aborted] = await abortedKeys(store, version.id)
   return [
     ...(suspicion ? [`${physical} may differ from its rows: ${suspicion.message}; npx umzug es:verify --repair`] : []),

@@ -9,7 +9,7 @@ import { assertPhysical, refresh } from './physical.ts'
 import { stopped } from './populate.ts'
 import { clearPopulate } from './ranges.ts'
 import { endLoading, restoreSettings } from './settings.ts'
-import { listSuspicions } from './suspicions.ts'
+import { suspicionOf } from './suspicions.ts'
 import {
   isComplete,
   isMadeFrom,
@@ -160,7 +160,7 @@ async function assertCaughtUp(deps: LifecycleDeps, version: Version, force: bool
 
 // What a restore took from the index or the rows is in no queue. Later ones are not concerned: they were built after it.
 async function assertUnsuspected({ store }: LifecycleDeps, { index, number, physical }: Version): Promise<void> {
-  const found = (await listSuspicions(store)).find((each) => each.versions.includes(physical))
+  const found = await suspicionOf(store, physical)
   if (!found) return
   throw new ElasticUmzugError('VERSION_NOT_READY', `${physical} may differ from its rows: ${found.message}.`, {
     next: `npx umzug es:verify ${index}@${number} --repair`,

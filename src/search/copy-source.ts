@@ -11,7 +11,7 @@ import type { LifecycleDeps } from './lifecycle.ts'
 import { physicalExists, refresh } from './physical.ts'
 import { storesAsSent } from './settings.ts'
 import { copyPlan } from './slices.ts'
-import { listSuspicions } from './suspicions.ts'
+import { suspicionOf } from './suspicions.ts'
 import { activeVersion, isMadeFrom, type Version } from './versions.ts'
 
 /** How long is waited for others to bring the version up to date that is copied, in milliseconds. */
@@ -61,7 +61,7 @@ async function whyNot(
   if (from.ids !== into.ids) return `${active.physical} has other ids`
   if (!storesAsSent(from)) return `${active.physical} does not keep its documents as they were sent`
   if (active.awaitsWriters || active.dependencyError) return `${active.physical} is not kept up to date`
-  const suspicion = (await listSuspicions(store)).find((each) => each.versions.includes(active.physical))
+  const suspicion = await suspicionOf(store, active.physical)
   if (suspicion) return `${active.physical} may differ from its rows: ${suspicion.message}`
   return await whyOther(deps, active, version, definition) ??
     (await physicalExists(search, active)

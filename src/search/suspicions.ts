@@ -81,6 +81,11 @@ export async function sinceNoted({ db, table }: Store, prefix: string): Promise<
   return row!.ms ?? undefined
 }
 
+/** The first suspicion that concerns a version, by its physical name; undefined where none does. */
+export async function suspicionOf(store: Store, physical: string): Promise<Suspicion | undefined> {
+  return (await listSuspicions(store)).find((each) => each.versions.includes(physical))
+}
+
 /** A moment on the database's clock, which is that of its rows. */
 export async function momentNow({ db }: Store): Promise<string> {
   return (await db.query<{ now: string }>(`SELECT to_json(clock_timestamp()) #>> '{}' AS now`))[0]!.now

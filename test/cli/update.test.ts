@@ -106,9 +106,8 @@ describe('es:update by several processes', function () {
     expect(new Set(parts.map((each) => each.pid))).to.have.property('size', 2)
   })
 
-  it('case 15: a refresh that is killed is seen as interrupted, and gone on with; the totals are those of one', async () => {
-    const args = ['es:update', 'books@2', '--batch-size', '100']
-    const child = library.start(args, { REVISION: 2, ELASTICSEARCH_URL: proxy.url })
+  const killedAtSixthPage = async (args: readonly string[], revision: number) => {
+    const child = library.start(args, { REVISION: revision, ELASTICSEARCH_URL: proxy.url })
     let sent = 0
     answered = ({ path }) => {
       if (!bulk(path) || ++sent < 6) return true
@@ -117,6 +116,12 @@ describe('es:update by several processes', function () {
     }
     expect((await child.ended).signal, told(child)).to.equal('SIGKILL')
     answered = () => true
+    return child
+  }
+
+  it('case 15: a refresh that is killed is seen as interrupted, and gone on with; the totals are those of one', async () => {
+    const args = ['es:update', 'books@2', '--batch-size', '100']
+    const child = await killedAtSixthPage(args, 2)
     const [killed] = await log('--status', 'interrupted')
     expect(killed).to.include({ action: 'es:update', target: 'books@2', pid: child.pid })
     const before = await one(killed!.id)
@@ -134,15 +139,7 @@ describe('es:update by several processes', function () {
 
   it('case 15: a fill that is killed is gone on with; the documents of both are those of the version', async () => {
     const args = ['es:update', 'books', '--batch-size', '100', '--no-copy']
-    const child = library.start(args, { REVISION: 3, ELASTICSEARCH_URL: proxy.url })
-    let sent = 0
-    answered = ({ path }) => {
-      if (!bulk(path) || ++sent < 6) return true
-      child.kill('SIGKILL')
-      return false
-    }
-    expect((await child.ended).signal, told(child)).to.equal('SIGKILL')
-    answered = () => true
+    await killedAtSixthPage(args, 3)
     await library.sql(`UPDATE elastic_umzug.populate_ranges SET expires_at = clock_timestamp()`)
     await library.done(args, { REVISION: 3 })
     const [next, killed] = await log('--command', 'es:update', '--limit', '2')
