@@ -12,10 +12,10 @@ import type { Session } from './session.ts'
 export function resetAction(session: Session): CommandLineAction {
   return defineAction({
     name: 'es:reset',
-    summary: 'Drops all index versions of this environment and builds new ones',
+    summary: 'Builds every index of this environment anew, then drops its old versions',
     documentation:
-      'Drops all index versions of this environment, or of the named indexes, and builds and activates new ' +
-      'ones, as up does. Readers go on with the old version until the new one is active. The record of what was done stays.',
+      'Builds and activates a new version of every index of this environment, or of the named ones, then drops ' +
+      'those before. Readers go on with the old version until the new one is active. The record of what was done stays.',
     names: 'Names of indexes; none means all that were made with the prefix of the config.',
     flags: { '--force': 'The same as --yes.', ...confirmFlags },
     async run(given) {
